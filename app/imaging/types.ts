@@ -1,0 +1,80 @@
+// The plain data that crosses the imaging room's border: what a file is, what the network gets, what it gave.
+
+/** File formats that can be read. HEIF covers AVIF's sibling HEIC where the decoder is there. */
+export type ImageFormat = "jpeg" | "png" | "tiff" | "webp" | "avif" | "gif" | "heif";
+
+/** File formats that results are written in. */
+export type OutputFormat = "jpeg" | "png" | "tiff" | "webp" | "avif";
+
+/** What a file is, as a viewer sees it (orientation applied). Read without decoding all pixels. */
+export interface ImageFacts {
+  readonly format: ImageFormat;
+  /** Pixels, after orientation. */
+  readonly width: number;
+  /** Pixels, after orientation. */
+  readonly height: number;
+  /** Bits per channel that are kept: 8, or 16 for anything above 8. */
+  readonly bitDepth: 8 | 16;
+  readonly colour: "grey" | "rgb" | "cmyk" | "lab";
+  readonly hasAlpha: boolean;
+  /** EXIF orientation as stored, 1–8. */
+  readonly orientation: number;
+  /** Pages or frames in the file; only the first is used. */
+  readonly pages: number;
+  /** Description of the embedded ICC profile, where there is one. */
+  readonly iccName?: string;
+  /** Things the user should know, as sentences (for instance that only the first page was read). */
+  readonly notes: readonly string[];
+}
+
+/** What the network sees: planar RGB of the neutral picture, 0–1, shape 3 × height × width. */
+export interface NetworkInput {
+  readonly data: Float32Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What the network gave: plane a, then plane b, in CIE Lab units, shape 2 × height × width. */
+export interface Chroma {
+  readonly data: Float32Array;
+  readonly width: number;
+  readonly height: number;
+}
+
+/** What is written into a result about its making. Everything in it is in the version's record too. */
+export interface Provenance {
+  /** "Autochrome 0.1.0" */
+  readonly software: string;
+  readonly model: string;
+  readonly modelSha256: string;
+  readonly device: string;
+  /** Flat parameters, in writing order. */
+  readonly parameters: Readonly<Record<string, string | number | boolean>>;
+  /** ISO time, UTC. Part of the record, so that running the record again gives the same bytes. */
+  readonly createdAt: string;
+}
+
+export interface RenderOptions {
+  /** Multiplies a and b, 0–2. */
+  readonly colorFactor: number;
+  /** "edge-aware" follows the full-size lightness; "nearest" is the official pipeline's. */
+  readonly upsample: "edge-aware" | "nearest";
+  /** "chroma" reduces chroma until the colour fits, "clip" clips RGB as the official pipeline does. */
+  readonly gamut: "chroma" | "clip";
+  readonly format: OutputFormat;
+  /** JPEG, WebP and AVIF quality, 1–100. */
+  readonly quality: number;
+  readonly provenance: Provenance;
+}
+
+/** What was written. */
+export interface RenderResult {
+  readonly width: number;
+  readonly height: number;
+  readonly bytes: number;
+  /** sha256 of the written file, hex. */
+  readonly sha256: string;
+  readonly format: OutputFormat;
+  readonly bitDepth: 8 | 16;
+  readonly notes: readonly string[];
+}

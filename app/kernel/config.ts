@@ -1,0 +1,105 @@
+// The settings: one schema, one file, one set of environment variables.
+//
+// Owns: the schema, its defaults, and the order file < environment < what the caller passes.
+// Must never: be read anywhere but at a door; rooms get plain values.
+import { readFileSync } from "node:fs";
+import { availableParallelism } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import { writeFileAtomically } from "./atomic.ts";
+import { AutochromeError } from "./errors.ts";
+import { configFolder } from "./paths.ts";
+
+export const configSchema = z.strictObject({
+  /** The library folder; unset means the user's Pictures folder. */
+  library: z.string().min(1).optional(),
+  /** Id of the model to colour with. */
+  model: z.string().min(1).default("autochrome-small"),
+  /** Extra folder with model files. */
+  modelsFolder: z.string().min(1).optional(),
+  /** Execution provider, or auto. */
+  device: z.enum(["auto", "cpu"]).default("auto"),
+  /** Side of the square that the network sees, in pixels; rounded to a multiple of 32. Unset: the workflow's. */
+  modelSize: z.coerce.number().int().min(64).max(2048).optional(),
+  /** Pixel worker threads. */
+  workers: z.coerce.number().int().min(1).max(64).default(Math.min(8, availableParallelism())),
+  /** Threads of the network on the CPU. */
+  inferenceThreads: z.coerce.number().int().min(1).max(256).default(availableParallelism()),
+  /** JPEG and WebP quality of results, 1–100. High by default: lightness must stay the original's. */
+  quality: z.coerce.number().int().min(1).max(100).default(98),
+  /** Largest photo that is opened, in megapixels. */
+  maxMegapixels: z.coerce.number().min(1).max(4000).default(600),
+  logLevel: z.enum(["silent", "fatal", "error", "warn", "info", "debug", "trace"]).default("warn"),
+});
+
+export type Config = z.infer<typeof configSchema>;
+
+/** The environment variable of a setting: `maxMegapixels` → `AUTOCHROME_MAX_MEGAPIXELS`. */
+export function environmentName(key: string): string {
+  return `AUTOCHROME_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
+}
+
+/** Where the settings file is: `AUTOCHROME_CONFIG`, else config.json in the user's config folder. */
+export function configFile(environment: NodeJS.ProcessEnv = process.env): string {
+  return environment.AUTOCHROME_CONFIG ?? join(configFolder(), "config.json");
+}
+
+/**
+ * Reads the settings.
+ * @throws AutochromeError "usage" naming the setting that is wrong and where it came from
+ */
+export function loadConfig(
+  environment: NodeJS.ProcessEnv = process.env,
+  overrides: Partial<Config> = {},
+): Config {
+  const path = configFile(environment);
+  const fromFile = readSettings(path);
+  const merged: Record<string, unknown> = { ...fromFile };
+  for (const key of Object.keys(configSchema.shape)) {
+    const value = environment[environmentName(key)];
+    if (value !== undefined && value !== "") merged[key] = value;
+  }
+  for (const [key, value] of Object.entries(overrides)) if (value !== undefined) merged[key] = value;
+  const parsed = configSchema.safeParse(merged);
+  if (parsed.success) return parsed.data;
+  const issue = parsed.error.issues[0];
+  const key = String(issue?.path[0] ?? "");
+  throw new AutochromeError(
+    "usage",
+    `The setting ${key === "" ? "file" : key} is not valid: ${issue?.message ?? "unknown reason"}.`,
+    `Correct it in ${path}, or in ${key === "" ? "the environment" : environmentName(key)}.`,
+  );
+}
+
+/** Writes the settings file whole. */
+export async function saveConfig(
+  config: Partial<Config>,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<void> {
+  await writeFileAtomically(configFile(environment), `${JSON.stringify(config, null, 2)}\n`, {
+    overwrite: true,
+  });
+}
+
+function readSettings(path: string): Record<string, unknown> {
+  let text: string;
+  try {
+    text = readFileSync(path, "utf8");
+  } catch (error) {
+    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
+      return {};
+    throw error;
+  }
+  try {
+    return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
+  } catch (cause) {
+    throw new AutochromeError(
+      "usage",
+      `The settings file ${path} is not valid JSON.`,
+      "Correct or remove it.",
+      {
+        cause,
+      },
+    );
+  }
+}

@@ -1,0 +1,29 @@
+// The kernel: errors, settings, logging, ids, paths, atomic files. Small, and used by all rooms.
+// Must never: import another room.
+export {
+  type AtomicOptions,
+  copyAtomically,
+  isTemporaryName,
+  sweepLeftovers,
+  writeAtomically,
+  writeFileAtomically,
+} from "./atomic.ts";
+export { type Config, configFile, configSchema, environmentName, loadConfig, saveConfig } from "./config.ts";
+export {
+  AutochromeError,
+  type ErrorCode,
+  type ErrorRecord,
+  errorFromRecord,
+  toErrorRecord,
+} from "./errors.ts";
+export { isId, newId } from "./ids.ts";
+export { createLogger, type Logger, silentLogger } from "./log.ts";
+export {
+  cacheFolder,
+  configFolder,
+  defaultLibraryFolder,
+  isInside,
+  portableName,
+  realTarget,
+  resolveInside,
+} from "./paths.ts";
