@@ -82,7 +82,8 @@ async function placeNew(temporary: string, target: string): Promise<void> {
   } catch (error) {
     const code = error instanceof Error && "code" in error ? error.code : undefined;
     if (code === "EEXIST") throw outputExists(target, error);
-    // File systems without hard links (exFAT, some network shares): exclusive creation, then the content.
+    // File systems without hard links (exFAT, some network shares): a check and a rename; another program
+    // that makes the same file in between would lose it, which a hard link rules out everywhere else.
     if (code !== "EPERM" && code !== "ENOTSUP" && code !== "EOPNOTSUPP" && code !== "ENOSYS") throw error;
     if (await exists(target)) throw outputExists(target, error);
     await rename(temporary, target);

@@ -1,0 +1,36 @@
+import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { afterEach, beforeEach, expect, test } from "vitest";
+import { environmentName, loadConfig, saveConfig } from "./index.ts";
+
+let folder: string;
+let environment: NodeJS.ProcessEnv;
+beforeEach(async () => {
+  folder = await mkdtemp(join(tmpdir(), "autochrome-config-"));
+  environment = { AUTOCHROME_CONFIG: join(folder, "config.json") };
+});
+afterEach(() => rm(folder, { recursive: true }));
+
+test("defaults < file < environment < what the caller passes", async () => {
+  expect(loadConfig(environment).quality).toBe(98);
+  await saveConfig({ quality: 90, workers: 3 }, environment);
+  expect(loadConfig(environment)).toMatchObject({ quality: 90, workers: 3 });
+  environment.AUTOCHROME_QUALITY = "80";
+  expect(loadConfig(environment)).toMatchObject({ quality: 80, workers: 3 });
+  expect(loadConfig(environment, { quality: 70 })).toMatchObject({ quality: 70 });
+});
+
+test("each key has an environment name", () => {
+  expect(environmentName("maxMegapixels")).toBe("AUTOCHROME_MAX_MEGAPIXELS");
+});
+
+test("a wrong setting is named with the place to correct it", async () => {
+  environment.AUTOCHROME_QUALITY = "loud";
+  expect(() => loadConfig(environment)).toThrow(/quality/);
+  await writeFile(join(folder, "config.json"), "{ not json");
+  expect(() => loadConfig(environment)).toThrow(/not valid JSON/);
+  await writeFile(join(folder, "config.json"), '{"qualty": 3}');
+  delete environment.AUTOCHROME_QUALITY;
+  expect(() => loadConfig(environment)).toThrow(/qualty/);
+});
