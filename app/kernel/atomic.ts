@@ -27,8 +27,7 @@ export async function writeAtomically<T>(
   options: AtomicOptions,
   write: (temporary: string) => Promise<T>,
 ): Promise<T> {
-  const extension = /\.[A-Za-z0-9]{1,5}$/.exec(basename(target))?.[0] ?? "";
-  const temporary = join(dirname(target), `${PREFIX}${newId()}-${process.pid}.tmp${extension}`);
+  const temporary = temporaryBeside(target, /\.[A-Za-z0-9]{1,5}$/.exec(basename(target))?.[0] ?? "");
   try {
     const result = await write(temporary);
     await sync(temporary);
@@ -69,6 +68,14 @@ export async function sweepLeftovers(folder: string): Promise<number> {
     removed++;
   }
   return removed;
+}
+
+/**
+ * A fresh temporary name in the folder of `target`, which the sweep will recognise.
+ * @param extension with its dot, at most five letters or digits, or empty
+ */
+export function temporaryBeside(target: string, extension: string): string {
+  return join(dirname(target), `${PREFIX}${newId()}-${process.pid}.tmp${extension}`);
 }
 
 /** Whether a file name is one of our temporary ones: folder walks skip those. */

@@ -5,6 +5,7 @@ export {
   copyAtomically,
   isTemporaryName,
   sweepLeftovers,
+  temporaryBeside,
   writeAtomically,
   writeFileAtomically,
 } from "./atomic.ts";

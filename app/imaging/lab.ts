@@ -1,0 +1,182 @@
+// CIE Lab of sRGB, exactly (for tests and small things) and by tables (for whole photographs).
+//
+// Formulas: IEC 61966-2-1 for sRGB; CIE 1976 L*a*b* under D65; matrix and white as OpenCV's float conversion uses
+// them, because DDColor was trained on its numbers.
+// Must never: know about files.
+
+const X_WHITE = 0.950456;
+const Z_WHITE = 1.088754;
+/** Rows give X, Y, Z of linear RGB. */
+const M = [0.412453, 0.35758, 0.180423, 0.212671, 0.71516, 0.072169, 0.019334, 0.119193, 0.950227] as const;
+
+// The inverse is computed, not copied: Lab → RGB must undo RGB → Lab to the last digit, so that L stays L.
+const INVERSE = invert(M);
+/** Linear RGB of (X/Xn, Y, Z/Zn), row-major. */
+export const XYZ_TO_RGB = INVERSE.map((value, index) =>
+  index % 3 === 0 ? value * X_WHITE : index % 3 === 2 ? value * Z_WHITE : value,
+) as readonly number[];
+
+export type Triple = readonly [number, number, number];
+
+/** sRGB component 0–1 → linear light 0–1. */
+export function toLinear(component: number): number {
+  return component <= 0.04045 ? component / 12.92 : ((component + 0.055) / 1.055) ** 2.4;
+}
+
+/** Linear light → sRGB component; clamps to 0–1 first. */
+export function fromLinear(light: number): number {
+  const clamped = Math.min(1, Math.max(0, light));
+  return clamped <= 0.0031308 ? 12.92 * clamped : 1.055 * clamped ** (1 / 2.4) - 0.055;
+}
+
+/** Luminance 0–1 → L* 0–100. */
+export function lightnessOf(luminance: number): number {
+  return luminance > 0.008856 ? 116 * Math.cbrt(luminance) - 16 : 903.3 * luminance;
+}
+
+/** L* 0–100 → luminance 0–1, the exact inverse of {@link lightnessOf}. */
+export function luminanceOf(lightness: number): number {
+  return lightness > 903.3 * 0.008856 ? ((lightness + 16) / 116) ** 3 : lightness / 903.3;
+}
+
+/** sRGB 0–1 → L 0–100, a, b. */
+export function rgbToLab(red: number, green: number, blue: number): Triple {
+  const r = toLinear(red);
+  const g = toLinear(green);
+  const b = toLinear(blue);
+  const y = M[3] * r + M[4] * g + M[5] * b;
+  const fx = pivot((M[0] * r + M[1] * g + M[2] * b) / X_WHITE);
+  const fy = pivot(y);
+  const fz = pivot((M[6] * r + M[7] * g + M[8] * b) / Z_WHITE);
+  return [lightnessOf(y), 500 * (fx - fy), 200 * (fy - fz)];
+}
+
+/** L 0–100, a, b → linear RGB, not clamped: outside 0–1 where the colour does not exist in sRGB. */
+export function labToLinear(lightness: number, a: number, b: number): Triple {
+  const y = luminanceOf(lightness);
+  const fy = pivot(y);
+  const x = unpivot(fy + a / 500);
+  const z = unpivot(fy - b / 200);
+  const T = XYZ_TO_RGB;
+  return [
+    T[0]! * x + T[1]! * y + T[2]! * z,
+    T[3]! * x + T[4]! * y + T[5]! * z,
+    T[6]! * x + T[7]! * y + T[8]! * z,
+  ];
+}
+
+/** L, a, b → sRGB 0–1, clipped. */
+export function labToRgb(lightness: number, a: number, b: number): Triple {
+  const [red, green, blue] = labToLinear(lightness, a, b);
+  return [fromLinear(red), fromLinear(green), fromLinear(blue)];
+}
+
+/** How far outside 0–1 a linear component may be before a colour counts as not existing: below half a level. */
+const SLACK = 1e-4;
+
+/**
+ * The largest factor 0–1 by which (a, b) can be multiplied so that the colour exists in sRGB at this lightness.
+ * L and hue stay. Bisection: at fixed L each linear component is a cubic of the factor, and neutral always fits.
+ */
+export function gamutFactor(lightness: number, a: number, b: number): number {
+  if (inGamut(lightness, a, b)) return 1;
+  let low = 0;
+  let high = 1;
+  for (let step = 0; step < 12; step++) {
+    const middle = (low + high) / 2;
+    if (inGamut(lightness, a * middle, b * middle)) low = middle;
+    else high = middle;
+  }
+  return low;
+}
+
+function inGamut(lightness: number, a: number, b: number): boolean {
+  const y = luminanceOf(lightness);
+  const fy = pivot(y);
+  const x = unpivot(fy + a / 500);
+  const z = unpivot(fy - b / 200);
+  const T = XYZ_TO_RGB;
+  const red = T[0]! * x + T[1]! * y + T[2]! * z;
+  if (red < -SLACK || red > 1 + SLACK) return false;
+  const green = T[3]! * x + T[4]! * y + T[5]! * z;
+  if (green < -SLACK || green > 1 + SLACK) return false;
+  const blue = T[6]! * x + T[7]! * y + T[8]! * z;
+  return blue >= -SLACK && blue <= 1 + SLACK;
+}
+
+function pivot(t: number): number {
+  return t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116;
+}
+
+function unpivot(f: number): number {
+  return f > 0.20689303442 ? f * f * f : (f - 16 / 116) / 7.787;
+}
+
+function invert(m: readonly number[]): number[] {
+  const [a, b, c, d, e, f, g, h, i] = m as [
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+    number,
+  ];
+  const A = e * i - f * h;
+  const B = f * g - d * i;
+  const C = d * h - e * g;
+  const determinant = a * A + b * B + c * C;
+  return [
+    A,
+    c * h - b * i,
+    b * f - c * e,
+    B,
+    a * i - c * g,
+    c * d - a * f,
+    C,
+    b * g - a * h,
+    a * e - b * d,
+  ].map((value) => value / determinant);
+}
+
+/** Tables for one bit depth. `light[v]` is the linear light of level v; its products give the luminance. */
+export interface LevelTables {
+  /** Highest level: 255 or 65535. */
+  readonly top: number;
+  readonly light: Float32Array;
+  readonly redY: Float32Array;
+  readonly greenY: Float32Array;
+  readonly blueY: Float32Array;
+}
+
+const levelTables = new Map<number, LevelTables>();
+
+export function levelTablesFor(bitDepth: 8 | 16): LevelTables {
+  let tables = levelTables.get(bitDepth);
+  if (tables === undefined) {
+    const top = bitDepth === 8 ? 255 : 65535;
+    const light = Float32Array.from({ length: top + 1 }, (_, level) => toLinear(level / top));
+    tables = {
+      top,
+      light,
+      redY: light.map((value) => value * M[3]),
+      greenY: light.map((value) => value * M[4]),
+      blueY: light.map((value) => value * M[5]),
+    };
+    levelTables.set(bitDepth, tables);
+  }
+  return tables;
+}
+
+/** Entries of the tables over 0–1 that are read with linear interpolation. */
+export const STEPS = 65536;
+/** L* at luminance i/STEPS; one entry more than STEPS, and one to spare for the interpolation. */
+export const LIGHTNESS = table(lightnessOf);
+/** sRGB component 0–1 at linear light i/STEPS. */
+export const GAMMA = table(fromLinear);
+
+function table(of: (t: number) => number): Float32Array {
+  return Float32Array.from({ length: STEPS + 2 }, (_, index) => of(Math.min(1, index / STEPS)));
+}

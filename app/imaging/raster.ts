@@ -1,0 +1,130 @@
+// A photograph's pixels as rows of sRGB: in memory while they are few, in a file when they are many.
+//
+// Owns: the decision where the pixels lie, and libvips' plain ".v" layout (64 bytes of header, then the rows).
+// Must never: hold more than a strip of a large photograph in memory.
+import { type FileHandle, open, unlink } from "node:fs/promises";
+import { endianness } from "node:os";
+import type { Sharp } from "sharp";
+
+const HEADER = 64;
+/** Rasters up to this many bytes stay in memory. */
+export const MEMORY_LIMIT = 48 * 1024 * 1024;
+
+export type Samples = Uint8Array | Uint16Array;
+
+export interface RasterShape {
+  readonly width: number;
+  readonly height: number;
+  /** 3: RGB, 4: RGB and alpha. */
+  readonly channels: 3 | 4;
+  readonly bitDepth: 8 | 16;
+}
+
+/** Where rows can be read and written in place. `file` is set when the pixels lie in a .v file. */
+export interface Raster extends RasterShape {
+  readonly samples?: Samples;
+  readonly file?: string;
+  /** Rows y … y+count−1, interleaved. For a raster in memory this is a view, not a copy. */
+  read(y: number, count: number): Promise<Samples>;
+  /** Puts rows back; nothing to do for a view of a raster in memory. */
+  write(y: number, rows: Samples): Promise<void>;
+  /** Closes and removes the file, where there is one. */
+  dispose(): Promise<void>;
+}
+
+/** Bytes that a raster of this shape takes. */
+export function rasterBytes(shape: RasterShape): number {
+  return shape.width * shape.height * shape.channels * (shape.bitDepth / 8);
+}
+
+/**
+ * Runs a sharp pipeline that ends in sRGB or rgb16 pixels into a raster.
+ * @param file where the pixels go if they are too many for memory; created here, removed by dispose()
+ */
+export async function materialise(
+  pipeline: Sharp,
+  bitDepth: 8 | 16,
+  bytes: number,
+  file: string,
+): Promise<Raster> {
+  if (bytes <= MEMORY_LIMIT) {
+    const { data, info } = await pipeline
+      .raw({ depth: bitDepth === 16 ? "ushort" : "uchar" })
+      .toBuffer({ resolveWithObject: true });
+    const samples =
+      bitDepth === 16
+        ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2)
+        : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+    return memoryRaster(
+      { width: info.width, height: info.height, channels: channelsOf(info.channels), bitDepth },
+      samples,
+    );
+  }
+  try {
+    const info = await pipeline.toFile(file);
+    const shape = { width: info.width, height: info.height, channels: channelsOf(info.channels), bitDepth };
+    return await fileRaster(shape, file);
+  } catch (error) {
+    await unlink(file).catch(() => undefined);
+    throw error;
+  }
+}
+
+function channelsOf(count: number): 3 | 4 {
+  if (count === 3 || count === 4) return count;
+  throw new Error(`a raster has 3 or 4 channels, this one ${count}`);
+}
+
+function memoryRaster(shape: RasterShape, samples: Samples): Raster {
+  const stride = shape.width * shape.channels;
+  return {
+    ...shape,
+    samples,
+    read: async (y, count) => samples.subarray(y * stride, (y + count) * stride),
+    write: async () => undefined,
+    dispose: async () => undefined,
+  };
+}
+
+async function fileRaster(shape: RasterShape, file: string): Promise<Raster> {
+  const handle: FileHandle = await open(file, "r+");
+  const stride = shape.width * shape.channels * (shape.bitDepth / 8);
+  const { size } = await handle.stat();
+  if (size < HEADER + stride * shape.height) {
+    await handle.close();
+    throw new Error(`the pixel file has ${size} bytes, expected ${HEADER + stride * shape.height}`);
+  }
+  if (shape.bitDepth === 16 && endianness() === "BE")
+    throw new Error("big-endian machines are not supported");
+  return {
+    ...shape,
+    file,
+    async read(y, count) {
+      const bytes = new Uint8Array(stride * count);
+      let got = 0;
+      while (got < bytes.length) {
+        const { bytesRead } = await handle.read(bytes, got, bytes.length - got, HEADER + y * stride + got);
+        if (bytesRead === 0) throw new Error("the pixel file ends early");
+        got += bytesRead;
+      }
+      return shape.bitDepth === 16 ? new Uint16Array(bytes.buffer) : bytes;
+    },
+    async write(y, rows) {
+      const bytes = new Uint8Array(rows.buffer, rows.byteOffset, rows.byteLength);
+      let put = 0;
+      while (put < bytes.length) {
+        const { bytesWritten } = await handle.write(
+          bytes,
+          put,
+          bytes.length - put,
+          HEADER + y * stride + put,
+        );
+        put += bytesWritten;
+      }
+    },
+    async dispose() {
+      await handle.close();
+      await unlink(file).catch(() => undefined);
+    },
+  };
+}
