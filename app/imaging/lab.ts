@@ -75,32 +75,47 @@ export function labToRgb(lightness: number, a: number, b: number): Triple {
 const SLACK = 1e-4;
 
 /**
- * The largest factor 0–1 by which (a, b) can be multiplied so that the colour exists in sRGB at this lightness.
- * L and hue stay. Bisection: at fixed L each linear component is a cubic of the factor, and neutral always fits.
+ * The largest factor 0–1 (to 1/512) by which (a, b) can be multiplied so that the colour exists in sRGB at this
+ * lightness. L and hue stay. Bisection: at fixed L each linear component is a cubic of the factor, and neutral fits.
  */
 export function gamutFactor(lightness: number, a: number, b: number): number {
-  if (inGamut(lightness, a, b)) return 1;
+  const luminance = luminanceOf(lightness);
+  return gamutFactorAt(luminance, pivot(luminance), a / 500, b / 200);
+}
+
+/** {@link gamutFactor} for loops that already have luminance, f(luminance), a/500 and b/200. */
+export function gamutFactorAt(luminance: number, fy: number, da: number, db: number): number {
+  if (fits(luminance, fy + da, fy - db)) return 1;
   let low = 0;
   let high = 1;
-  for (let step = 0; step < 12; step++) {
+  for (let step = 0; step < 9; step++) {
     const middle = (low + high) / 2;
-    if (inGamut(lightness, a * middle, b * middle)) low = middle;
+    if (fits(luminance, fy + da * middle, fy - db * middle)) low = middle;
     else high = middle;
   }
   return low;
 }
 
-function inGamut(lightness: number, a: number, b: number): boolean {
-  const y = luminanceOf(lightness);
-  const fy = pivot(y);
-  const x = unpivot(fy + a / 500);
-  const z = unpivot(fy - b / 200);
-  const T = XYZ_TO_RGB;
-  const red = T[0]! * x + T[1]! * y + T[2]! * z;
+const [T0, T1, T2, T3, T4, T5, T6, T7, T8] = XYZ_TO_RGB as [
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+  number,
+];
+
+function fits(luminance: number, fx: number, fz: number): boolean {
+  const x = unpivot(fx);
+  const z = unpivot(fz);
+  const red = T0 * x + T1 * luminance + T2 * z;
   if (red < -SLACK || red > 1 + SLACK) return false;
-  const green = T[3]! * x + T[4]! * y + T[5]! * z;
+  const green = T3 * x + T4 * luminance + T5 * z;
   if (green < -SLACK || green > 1 + SLACK) return false;
-  const blue = T[6]! * x + T[7]! * y + T[8]! * z;
+  const blue = T6 * x + T7 * luminance + T8 * z;
   return blue >= -SLACK && blue <= 1 + SLACK;
 }
 
@@ -141,31 +156,38 @@ function invert(m: readonly number[]): number[] {
   ].map((value) => value / determinant);
 }
 
-/** Tables for one bit depth. `light[v]` is the linear light of level v; its products give the luminance. */
+/** Tables for one bit depth. Their sum for a pixel is its luminance 0–1. */
 export interface LevelTables {
-  /** Highest level: 255 or 65535. */
-  readonly top: number;
-  readonly light: Float32Array;
   readonly redY: Float32Array;
   readonly greenY: Float32Array;
   readonly blueY: Float32Array;
 }
 
-const levelTables = new Map<number, LevelTables>();
+/** Which RGB the pixels are. libvips gives 16-bit pixels of photos with a profile as Display P3, not as sRGB. */
+export type Primaries = "srgb" | "p3";
 
-export function levelTablesFor(bitDepth: 8 | 16): LevelTables {
-  let tables = levelTables.get(bitDepth);
+/** Luminance of linear Display P3 (SMPTE EG 432-1 primaries, D65). */
+const P3_LUMINANCE = [0.2289746, 0.6917385, 0.0792869] as const;
+/** Linear sRGB → linear Display P3; rows sum to 1, so that greys stay. */
+export const SRGB_TO_P3 = [
+  0.822462, 0.177538, 0, 0.033194, 0.966806, 0, 0.017083, 0.072397, 0.91052,
+] as const;
+
+const levelTables = new Map<string, LevelTables>();
+
+export function levelTablesFor(bitDepth: 8 | 16, primaries: Primaries): LevelTables {
+  const key = `${bitDepth} ${primaries}`;
+  let tables = levelTables.get(key);
   if (tables === undefined) {
     const top = bitDepth === 8 ? 255 : 65535;
-    const light = Float32Array.from({ length: top + 1 }, (_, level) => toLinear(level / top));
+    const light = Float64Array.from({ length: top + 1 }, (_, level) => toLinear(level / top));
+    const [red, green, blue] = primaries === "srgb" ? [M[3], M[4], M[5]] : P3_LUMINANCE;
     tables = {
-      top,
-      light,
-      redY: light.map((value) => value * M[3]),
-      greenY: light.map((value) => value * M[4]),
-      blueY: light.map((value) => value * M[5]),
+      redY: Float32Array.from(light, (value) => value * red),
+      greenY: Float32Array.from(light, (value) => value * green),
+      blueY: Float32Array.from(light, (value) => value * blue),
     };
-    levelTables.set(bitDepth, tables);
+    levelTables.set(key, tables);
   }
   return tables;
 }
@@ -176,6 +198,14 @@ export const STEPS = 65536;
 export const LIGHTNESS = table(lightnessOf);
 /** sRGB component 0–1 at linear light i/STEPS. */
 export const GAMMA = table(fromLinear);
+
+/**
+ * Output level of linear light i/STEPS. With 8 bits a level is at least 19 entries wide, so that the nearest entry is
+ * within 1/40 level of the exact value; 16 bits need {@link GAMMA} and interpolation.
+ */
+export const GAMMA_8 = Uint8Array.from({ length: STEPS + 2 }, (_, index) =>
+  Math.round(255 * fromLinear(Math.min(1, index / STEPS))),
+);
 
 function table(of: (t: number) => number): Float32Array {
   return Float32Array.from({ length: STEPS + 2 }, (_, index) => of(Math.min(1, index / STEPS)));

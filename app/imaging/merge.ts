@@ -5,10 +5,12 @@
 // Must never: change lightness on purpose, nor alpha at all.
 import {
   GAMMA,
-  gamutFactor,
+  GAMMA_8,
+  gamutFactorAt,
   LIGHTNESS,
   levelTablesFor,
   lightnessOf,
+  SRGB_TO_P3,
   STEPS,
   toLinear,
   XYZ_TO_RGB,
@@ -136,7 +138,9 @@ export function createMerge(shape: RasterShape, source: ChromaSource, options: R
   const columns = axis(source.width, width);
   const lines = axis(source.height, shape.height);
   const clip = options.gamut === "clip";
-  const { top, redY, greenY, blueY } = levelTablesFor(shape.bitDepth);
+  const deep = shape.bitDepth === 16;
+  const wide = shape.primaries === "p3";
+  const { redY, greenY, blueY } = levelTablesFor(shape.bitDepth, shape.primaries);
   const { a: planeA, b: planeB, guide } = source;
   const [t0, t1, t2, t3, t4, t5, t6, t7, t8] = XYZ_TO_RGB as [
     number,
@@ -197,7 +201,7 @@ export function createMerge(shape: RasterShape, source: ChromaSource, options: R
         let blue = t6 * X + t7 * luminance + t8 * Z;
         if (red < 0 || red > 1 || green < 0 || green > 1 || blue < 0 || blue > 1) {
           if (!clip) {
-            const factor = gamutFactor(lightness, a, b);
+            const factor = gamutFactorAt(luminance, fy, a / 500, b / 200);
             if (factor < 1) {
               fx = fy + (a * factor) / 500;
               fz = fy - (b * factor) / 200;
@@ -212,15 +216,29 @@ export function createMerge(shape: RasterShape, source: ChromaSource, options: R
           green = green < 0 ? 0 : green > 1 ? 1 : green;
           blue = blue < 0 ? 0 : blue > 1 ? 1 : blue;
         }
-        const r = red * STEPS;
-        const g = green * STEPS;
-        const l = blue * STEPS;
-        const ri = r | 0;
-        const gi = g | 0;
-        const li = l | 0;
-        samples[at] = (GAMMA[ri]! + (GAMMA[ri + 1]! - GAMMA[ri]!) * (r - ri)) * top + 0.5;
-        samples[at + 1] = (GAMMA[gi]! + (GAMMA[gi + 1]! - GAMMA[gi]!) * (g - gi)) * top + 0.5;
-        samples[at + 2] = (GAMMA[li]! + (GAMMA[li + 1]! - GAMMA[li]!) * (l - li)) * top + 0.5;
+        if (wide) {
+          const [p0, p1, , p3, p4, , p6, p7, p8] = SRGB_TO_P3;
+          const r = p0 * red + p1 * green;
+          const g = p3 * red + p4 * green;
+          blue = p6 * red + p7 * green + p8 * blue;
+          red = r;
+          green = g;
+        }
+        if (deep) {
+          const r = red * STEPS;
+          const g = green * STEPS;
+          const l = blue * STEPS;
+          const ri = r | 0;
+          const gi = g | 0;
+          const li = l | 0;
+          samples[at] = ((GAMMA[ri]! + (GAMMA[ri + 1]! - GAMMA[ri]!) * (r - ri)) * 65535 + 0.5) | 0;
+          samples[at + 1] = ((GAMMA[gi]! + (GAMMA[gi + 1]! - GAMMA[gi]!) * (g - gi)) * 65535 + 0.5) | 0;
+          samples[at + 2] = ((GAMMA[li]! + (GAMMA[li + 1]! - GAMMA[li]!) * (l - li)) * 65535 + 0.5) | 0;
+        } else {
+          samples[at] = GAMMA_8[(red * STEPS + 0.5) | 0]!;
+          samples[at + 1] = GAMMA_8[(green * STEPS + 0.5) | 0]!;
+          samples[at + 2] = GAMMA_8[(blue * STEPS + 0.5) | 0]!;
+        }
       }
     }
   };

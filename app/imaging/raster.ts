@@ -5,6 +5,7 @@
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { endianness } from "node:os";
 import type { Sharp } from "sharp";
+import type { Primaries } from "./lab.ts";
 
 const HEADER = 64;
 /** Rasters up to this many bytes stay in memory. */
@@ -18,6 +19,7 @@ export interface RasterShape {
   /** 3: RGB, 4: RGB and alpha. */
   readonly channels: 3 | 4;
   readonly bitDepth: 8 | 16;
+  readonly primaries: Primaries;
 }
 
 /** Where rows can be read and written in place. `file` is set when the pixels lie in a .v file. */
@@ -33,7 +35,7 @@ export interface Raster extends RasterShape {
 }
 
 /** Bytes that a raster of this shape takes. */
-export function rasterBytes(shape: RasterShape): number {
+export function rasterBytes(shape: Omit<RasterShape, "primaries">): number {
   return shape.width * shape.height * shape.channels * (shape.bitDepth / 8);
 }
 
@@ -44,6 +46,7 @@ export function rasterBytes(shape: RasterShape): number {
 export async function materialise(
   pipeline: Sharp,
   bitDepth: 8 | 16,
+  primaries: Primaries,
   bytes: number,
   file: string,
 ): Promise<Raster> {
@@ -56,13 +59,19 @@ export async function materialise(
         ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2)
         : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
     return memoryRaster(
-      { width: info.width, height: info.height, channels: channelsOf(info.channels), bitDepth },
+      { width: info.width, height: info.height, channels: channelsOf(info.channels), bitDepth, primaries },
       samples,
     );
   }
   try {
     const info = await pipeline.toFile(file);
-    const shape = { width: info.width, height: info.height, channels: channelsOf(info.channels), bitDepth };
+    const shape = {
+      width: info.width,
+      height: info.height,
+      channels: channelsOf(info.channels),
+      bitDepth,
+      primaries,
+    };
     return await fileRaster(shape, file);
   } catch (error) {
     await unlink(file).catch(() => undefined);

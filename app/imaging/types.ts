@@ -64,17 +64,24 @@ export interface RenderOptions {
   readonly format: OutputFormat;
   /** JPEG, WebP and AVIF quality, 1–100. */
   readonly quality: number;
-  readonly provenance: Provenance;
 }
 
 /** What was written. */
 export interface RenderResult {
   readonly width: number;
   readonly height: number;
-  readonly bytes: number;
-  /** sha256 of the written file, hex. */
-  readonly sha256: string;
   readonly format: OutputFormat;
   readonly bitDepth: 8 | 16;
+  /** The source carries an sRGB profile, which the result should carry too; the pixels already are sRGB. */
+  readonly standardProfile: boolean;
   readonly notes: readonly string[];
+}
+
+/** What a look at the pixels of a photo tells the catalogue. */
+export interface Ingested {
+  readonly facts: ImageFacts;
+  /** Neutral, sepia or otherwise toned: colour is a function of lightness alone. */
+  readonly isMonochrome: boolean;
+  /** Whether any EXIF, IPTC or XMP is embedded and worth reading. */
+  readonly hasMetadata: boolean;
 }

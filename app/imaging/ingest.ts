@@ -1,0 +1,33 @@
+// One decode for all that the catalogue wants of a new photo: facts, black-and-white or not, a thumbnail.
+// Must never: decode a photo twice.
+import sharp from "sharp";
+import { isMonochromePixels } from "./monochrome.ts";
+import { decoding, type Limits, openImage } from "./open.ts";
+import type { Ingested } from "./types.ts";
+
+/** Longest side of a thumbnail, in pixels. */
+export const THUMBNAIL_SIDE = 512;
+const LOOK_SIDE = 96;
+
+/**
+ * Reads a photo and writes its thumbnail (WebP, sRGB, upright).
+ * @param thumbnail where to; undefined for none
+ */
+export async function ingest(path: string, thumbnail: string | undefined, limits: Limits): Promise<Ingested> {
+  const image = await openImage(path, limits);
+  const { data, info } = await decoding(image, () =>
+    image
+      .pipeline(8)
+      .flatten({ background: "#ffffff" })
+      .resize(THUMBNAIL_SIDE, THUMBNAIL_SIDE, { fit: "inside", withoutEnlargement: true })
+      .raw()
+      .toBuffer({ resolveWithObject: true }),
+  );
+  const raw = { raw: { width: info.width, height: info.height, channels: 3 as const } };
+  if (thumbnail !== undefined) await sharp(data, raw).webp({ quality: 80, effort: 2 }).toFile(thumbnail);
+  const look = await sharp(data, raw)
+    .resize(LOOK_SIDE, LOOK_SIDE, { fit: "inside", withoutEnlargement: true, kernel: "linear" })
+    .raw()
+    .toBuffer();
+  return { facts: image.facts, isMonochrome: isMonochromePixels(look), hasMetadata: image.hasMetadata };
+}

@@ -1,0 +1,219 @@
+// EXIF, IPTC and XMP: what a photo says about itself, and what a result says about its making.
+//
+// Owns: the exiftool processes, reading dates of unequal precision, the tags that mark a result.
+// Must never: write to a source, or let a photo fail because its metadata is broken.
+import { symlink, unlink } from "node:fs/promises";
+import { tmpdir } from "node:os";
+import { extname, join } from "node:path";
+import { ExifTool, type WriteTags } from "exiftool-vendored";
+import { z } from "zod";
+import { newId } from "../kernel/index.ts";
+import type { Provenance } from "./types.ts";
+
+/** A date as exact as it is known: 1936, 1936-02 or 1936-02-11. */
+export interface PhotoDate {
+  readonly text: string;
+  readonly precision: "year" | "month" | "day";
+}
+
+export interface PhotoMetadata {
+  readonly title?: string;
+  readonly caption?: string;
+  /** "Nipomo, California, United States" */
+  readonly place?: string;
+  readonly people: readonly string[];
+  readonly keywords: readonly string[];
+  readonly date?: PhotoDate;
+  /** Stars 0–5, where given. */
+  readonly rating?: number;
+}
+
+const NONE: PhotoMetadata = { people: [], keywords: [] };
+
+/**
+ * IPTC's term for a picture of which part was made by a trained model: the capture is real, the colour is not.
+ * http://cv.iptc.org/newscodes/digitalsourcetype/
+ */
+const SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia";
+
+let tool: ExifTool | undefined;
+
+function exiftool(): ExifTool {
+  tool ??= new ExifTool({ maxProcs: 2, taskTimeoutMillis: 30_000, geolocation: false });
+  return tool;
+}
+
+/** Ends the exiftool processes; the next call starts them again. */
+export async function closeMetadata(): Promise<void> {
+  const running = tool;
+  tool = undefined;
+  await running?.end();
+}
+
+const scalar = z.union([z.string(), z.number()]).transform((value) => String(value).trim());
+const text = scalar.optional().catch(undefined);
+const list = z
+  .union([scalar.transform((value) => [value]), z.array(scalar)])
+  .transform((values) => values.filter((value) => value !== ""))
+  .optional()
+  .catch(undefined);
+
+const tagsSchema = z.object({
+  Title: text,
+  ObjectName: text,
+  Headline: text,
+  XPTitle: text,
+  Description: text,
+  "Caption-Abstract": text,
+  ImageDescription: text,
+  Sublocation: text,
+  "Sub-location": text,
+  Location: text,
+  City: text,
+  State: text,
+  "Province-State": text,
+  Country: text,
+  "Country-PrimaryLocationName": text,
+  PersonInImage: list,
+  RegionName: list,
+  Subject: list,
+  Keywords: list,
+  DateTimeOriginal: text,
+  DateCreated: text,
+  DigitalCreationDate: text,
+  CreateDate: text,
+  Rating: z.coerce.number().int().min(0).max(5).optional().catch(undefined),
+});
+
+const READ = Object.keys(tagsSchema.shape).map((name) => `-${name}`);
+
+/** What a photo's metadata says. Broken or unreadable metadata reads as none. */
+export async function readMetadata(path: string): Promise<PhotoMetadata> {
+  const parsed = await withPlainName(path, (plain) =>
+    exiftool().readRaw(plain, { readArgs: ["-fast", "-m", ...READ] }),
+  )
+    .then((tags) => tagsSchema.safeParse(tags))
+    .catch(() => undefined);
+  if (parsed === undefined || !parsed.success) return NONE;
+  const tags = parsed.data;
+  const title = first(tags.Title, tags.ObjectName, tags.Headline, tags.XPTitle);
+  const caption = first(tags.Description, tags["Caption-Abstract"], tags.ImageDescription);
+  const place = [
+    first(tags.Sublocation, tags["Sub-location"], tags.Location),
+    tags.City,
+    first(tags.State, tags["Province-State"]),
+    first(tags.Country, tags["Country-PrimaryLocationName"]),
+  ]
+    .filter((part) => part !== undefined && part !== "")
+    .join(", ");
+  // The moment of the photograph first; the moment of the scan (CreateDate) says nothing about an old print.
+  const date = parsePhotoDate(tags.DateTimeOriginal) ?? parsePhotoDate(tags.DateCreated);
+  return {
+    ...(title === undefined ? {} : { title }),
+    ...(caption === undefined ? {} : { caption }),
+    ...(place === "" ? {} : { place }),
+    people: [...new Set([...(tags.PersonInImage ?? []), ...(tags.RegionName ?? [])])],
+    keywords: [...new Set([...(tags.Subject ?? []), ...(tags.Keywords ?? [])])],
+    ...(date === undefined ? {} : { date }),
+    ...(tags.Rating === undefined ? {} : { rating: tags.Rating }),
+  };
+}
+
+/**
+ * A date as metadata writes it: "1936:02:11 10:00:00", "1936:02:00", "1936:00:00", "1936", "1936-02", "19360211".
+ * Parts that are zero, missing or impossible make the date less exact; without a plausible year there is none.
+ */
+export function parsePhotoDate(value: string | undefined): PhotoDate | undefined {
+  const match = /^(\d{4})(?:[:\-/]?(\d{2}))?(?:[:\-/]?(\d{2}))?(?!\d)/.exec(value?.trim() ?? "");
+  const [, year, month, day] = match ?? [];
+  if (year === undefined || Number(year) < 1800 || Number(year) > 2200) return undefined;
+  if (month === undefined || Number(month) < 1 || Number(month) > 12)
+    return { text: year, precision: "year" };
+  const daysInMonth = new Date(Date.UTC(Number(year), Number(month), 0)).getUTCDate();
+  if (day === undefined || Number(day) < 1 || Number(day) > daysInMonth) {
+    return { text: `${year}-${month}`, precision: "month" };
+  }
+  return { text: `${year}-${month}-${day}`, precision: "day" };
+}
+
+/**
+ * Gives a result its source's metadata and says how it was made: XMP history, creator tool, IPTC digital source type.
+ * The orientation becomes 1, because the pixels are already turned; embedded previews of the grey original go.
+ * The same record gives the same bytes: nothing here reads a clock or makes an id.
+ * @param target our own new file
+ * @returns notes; metadata that cannot be carried over is no reason to lose the picture
+ */
+export async function writeResultMetadata(
+  source: string,
+  target: string,
+  size: { readonly width: number; readonly height: number; readonly standardProfile: boolean },
+  provenance: Provenance,
+): Promise<string[]> {
+  const parameters = Object.entries({
+    model: provenance.model,
+    modelSha256: provenance.modelSha256,
+    device: provenance.device,
+    ...provenance.parameters,
+  })
+    .map(([key, value]) => `${key}=${value}`)
+    .join("; ");
+  const made = {
+    "XMP-xmp:CreatorTool": provenance.software,
+    "EXIF:Software": provenance.software,
+    "XMP-iptcExt:DigitalSourceType": SOURCE_TYPE,
+    "XMP-xmpMM:HistoryAction+": ["colorized"],
+    "XMP-xmpMM:HistorySoftwareAgent+": [provenance.software],
+    "XMP-xmpMM:HistoryWhen+": [provenance.createdAt],
+    "XMP-xmpMM:HistoryParameters+": [parameters],
+  } as unknown as WriteTags;
+  const own = [
+    "-Orientation#=1",
+    "-XMP-tiff:all=",
+    "-IFD1:all=",
+    "-PreviewImage=",
+    "-PhotoshopThumbnail=",
+    `-ExifIFD:ExifImageWidth=${size.width}`,
+    `-ExifIFD:ExifImageHeight=${size.height}`,
+  ];
+  const write = (from: string | undefined) =>
+    exiftool().write(target, made, {
+      ignoreMinorErrors: true,
+      writeArgs: [
+        "-overwrite_original",
+        "-m",
+        // Previews of the grey original stay behind; a profile other than sRGB was embedded by the encoder.
+        ...(from === undefined
+          ? []
+          : ["-tagsFromFile", from, "-all:all", "--IFD1:all", "--PreviewImage", "--ThumbnailImage"]),
+        ...(from === undefined || !size.standardProfile ? [] : ["-ICC_Profile"]),
+        ...own,
+      ],
+    });
+  try {
+    await withPlainName(source, write);
+    return [];
+  } catch {
+    try {
+      await write(undefined);
+      return ["The original's metadata is damaged and could not be carried over."];
+    } catch {
+      return ["Metadata could not be written (exiftool did not work)."];
+    }
+  }
+}
+
+/** exiftool takes one argument per line: a name with a line break is handed over through a link. */
+async function withPlainName<T>(path: string, use: (path: string) => Promise<T>): Promise<T> {
+  if (!/[\n\r]/.test(path)) return use(path);
+  const link = join(tmpdir(), `autochrome-${newId()}${extname(path).replaceAll(/[^.A-Za-z0-9]/g, "")}`);
+  await symlink(path, link);
+  try {
+    return await use(link);
+  } finally {
+    await unlink(link);
+  }
+}
+
+function first(...values: (string | undefined)[]): string | undefined {
+  return values.find((value) => value !== undefined && value !== "");
+}
