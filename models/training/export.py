@@ -1,0 +1,122 @@
+"""A trained checkpoint into one ONNX file: any batch, any size that is a multiple of 32, weights stored in half
+precision (computed in single), and proof that it computes what the network computes.
+
+    python export.py --checkpoint run/best.pt --out ../embedded/autochrome-small.onnx --gain 1.15
+"""
+
+import argparse
+import tempfile
+from pathlib import Path
+
+import numpy as np
+import onnx
+import onnxruntime
+import torch
+from onnx import TensorProto, helper, numpy_helper
+
+from network import SHAPES, Colorizer
+
+OPSET = 17
+CHECKED = [(1, 128, 128), (1, 256, 256), (1, 512, 512), (1, 192, 320), (2, 256, 256), (1, 64, 96)]
+
+
+def load_network(checkpoint: Path, gain: float) -> Colorizer:
+    """The averaged network of a checkpoint, its output multiplied by `gain`, its weights rounded to half precision."""
+    state = torch.load(checkpoint, map_location="cpu", weights_only=True)
+    network = Colorizer(SHAPES[state["shape"]])
+    network.load_state_dict(state["network"])
+    network.gain.fill_(gain)
+    with torch.no_grad():
+        for parameter in network.parameters():
+            parameter.copy_(parameter.half().float())
+    return network.eval()
+
+
+def export(network: Colorizer, out: Path, metadata: dict[str, str]) -> float:
+    """Writes the file and returns the largest difference from the network over CHECKED, in Lab units."""
+    with tempfile.TemporaryDirectory() as folder:
+        plain = Path(folder) / "plain.onnx"
+        axes = {0: "batch", 2: "height", 3: "width"}
+        torch.onnx.export(
+            network,
+            (torch.rand(1, 3, 256, 256),),
+            plain,
+            dynamo=False,
+            opset_version=OPSET,
+            input_names=["input"],
+            output_names=["output"],
+            dynamic_axes={"input": axes, "output": axes},
+        )
+        model = halve_weights(onnx.load(plain))
+    helper.set_model_props(model, metadata)
+    onnx.checker.check_model(model)
+    temporary = out.with_suffix(".tmp")
+    onnx.save(model, temporary)
+    difference = compare(network, temporary)
+    temporary.replace(out)
+    return difference
+
+
+def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
+    """Stores large weights as float16, each behind a Cast that the runtime folds when it loads the model."""
+    graph = model.graph
+    casts = []
+    for weight in list(graph.initializer):
+        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < 256:
+            continue
+        values = numpy_helper.to_array(weight).astype(np.float16)
+        stored = numpy_helper.from_array(values, weight.name + "_half")
+        casts.append(helper.make_node("Cast", [stored.name], [weight.name], to=TensorProto.FLOAT))
+        graph.initializer.remove(weight)
+        graph.initializer.append(stored)
+    nodes = list(graph.node)
+    del graph.node[:]
+    graph.node.extend(casts + nodes)
+    return model
+
+
+def compare(network: Colorizer, file: Path) -> float:
+    session = onnxruntime.InferenceSession(str(file), providers=["CPUExecutionProvider"])
+    worst = 0.0
+    generator = torch.Generator().manual_seed(7)
+    for batch, height, width in CHECKED:
+        coarse = torch.rand(batch, 1, 8, 8, generator=generator)
+        grey = torch.nn.functional.interpolate(coarse, (height, width), mode="bicubic").clamp(0, 1).repeat(1, 3, 1, 1)
+        with torch.no_grad():
+            expected = network(grey).numpy()
+        found = session.run(None, {"input": grey.numpy()})[0]
+        assert found.shape == (batch, 2, height, width), found.shape
+        difference = float(np.abs(found - expected).max())
+        print(f"{batch}×{height}×{width}: largest difference {difference:.5f} Lab units")
+        worst = max(worst, difference)
+    return worst
+
+
+def main():
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--checkpoint", type=Path, required=True)
+    parser.add_argument("--out", type=Path, required=True)
+    parser.add_argument("--gain", type=float, default=1.0, help="multiplies a and b; calibrate on training photos")
+    parser.add_argument("--name", default="autochrome-small")
+    parser.add_argument("--version", default="1")
+    options = parser.parse_args()
+    network = load_network(options.checkpoint, options.gain)
+    worst = export(
+        network,
+        options.out,
+        {
+            "name": options.name,
+            "version": options.version,
+            "licence": "Apache-2.0",
+            "description": "A small DDColor-style colouriser; input: neutral sRGB 0-1; output: a, b in Lab units",
+            "training_data": "Caltech-101 (CC BY 4.0), ImageNet samples, BSDS500",
+            "gain": str(options.gain),
+        },
+    )
+    print(f"{options.out}: {options.out.stat().st_size} bytes, largest difference {worst:.5f} Lab units")
+    if worst > 0.05:
+        raise SystemExit("the exported file does not compute what the network computes")
+
+
+if __name__ == "__main__":
+    main()
