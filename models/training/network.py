@@ -1,5 +1,5 @@
-"""The network: a small DDColor. A ConvNeXt-like encoder; a pixel decoder that rebuilds detail; a colour decoder whose
-learned queries look at the features of several scales; their product gives maps from which a and b are mixed.
+"""The network: a small DDColor. An encoder; a pixel decoder that rebuilds detail; a colour decoder whose learned queries
+look at the features of several scales; their product gives maps from which a and b are mixed.
 
 Input: neutral sRGB 0–1, (B, 3, H, W), H and W multiples of 32. Output: ab in Lab units, (B, 2, H, W).
 Nothing in here depends on a fixed size, so that one export serves all.
@@ -11,13 +11,16 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
+from encoder_lite import LITE_DIMS, LiteEncoder
+
 
 @dataclass(frozen=True)
 class Shape:
-    """Widths and depths. `tiny` trains on two CPU cores in hours; `base` wants a GPU."""
+    """Widths and depths. `lite` begins from an encoder that knows ImageNet (encoder_lite.py) and trains on two CPU cores;
+    `tiny` and `base` have a ConvNeXt-like encoder that learns from nothing: `base` wants a GPU and a million photos."""
 
     dims: tuple[int, int, int, int] = (40, 80, 192, 320)
-    depths: tuple[int, int, int, int] = (2, 2, 6, 2)
+    depths: tuple[int, ...] = (2, 2, 6, 2)  # no depths: EfficientNet-Lite0
     decoder: tuple[int, int, int] = (144, 96, 56)  # at 1/16, 1/8, 1/4
     pixel: int = 24  # features per pixel at 1/2
     queries: int = 64
@@ -26,6 +29,7 @@ class Shape:
 
 
 SHAPES = {
+    "lite": Shape(LITE_DIMS, (), (160, 96, 64), 32, 80, 160, 2),
     "tiny": Shape(),
     "base": Shape((64, 128, 256, 448), (3, 3, 9, 3), (224, 160, 96), 48, 100, 192, 3),
 }
@@ -170,7 +174,7 @@ class Colorizer(nn.Module):
 
     def __init__(self, shape: Shape):
         super().__init__()
-        self.encoder = Encoder(shape)
+        self.encoder = Encoder(shape) if shape.depths else LiteEncoder()
         dims, deep = shape.dims, shape.decoder
         self.rises = nn.ModuleList(
             [Rise(dims[3], dims[2], deep[0]), Rise(deep[0], dims[1], deep[1]), Rise(deep[1], dims[0], deep[2])]

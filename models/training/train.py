@@ -18,6 +18,7 @@ import torch
 
 import augment
 from color import lightness_to_grey, rgb_to_lab
+from encoder_lite import LiteEncoder
 from data import Sampler, hold_out, load_photos
 from evaluate import measure
 from losses import (
@@ -36,7 +37,7 @@ def arguments():
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--data", nargs="+", required=True, help="folders or tars of colour photographs")
     parser.add_argument("--out", required=True, type=Path)
-    parser.add_argument("--shape", choices=SHAPES, default="tiny")
+    parser.add_argument("--shape", choices=SHAPES, default="lite")
     parser.add_argument("--size", type=int, default=128, help="training crops in pixels, a multiple of 32")
     parser.add_argument("--late-size", type=int, default=192, help="crops in the last part, a multiple of 32")
     parser.add_argument("--late", type=float, default=0.22, help="share of the run that is the last part")
@@ -95,8 +96,19 @@ def main():
     generator = torch.Generator().manual_seed(options.seed)
 
     network = Colorizer(SHAPES[options.shape]).to(device, memory_format=torch.channels_last)
+    if isinstance(network.encoder, LiteEncoder) and not last.exists():
+        network.encoder.load_published()
+        batches = [rgb_to_lab(sampler.draw(options.batch, options.late_size))[:, :1] for _ in range(24)]
+        network.encoder.calibrate(lightness_to_grey(augment.age(batch, generator)).to(device) for batch in batches)
     averaged = torch.optim.swa_utils.AveragedModel(network, multi_avg_fn=torch.optim.swa_utils.get_ema_multi_avg_fn(0.998))
-    optimizer = torch.optim.AdamW(network.parameters(), lr=options.rate, betas=(0.9, 0.99), weight_decay=0.05)
+    # An encoder that already knows the world is led, not pushed.
+    encoder_share = 0.3 if isinstance(network.encoder, LiteEncoder) else 1.0
+    known = {id(parameter) for parameter in network.encoder.parameters()}
+    groups = [
+        {"params": list(network.encoder.parameters()), "share": encoder_share},
+        {"params": [parameter for parameter in network.parameters() if id(parameter) not in known], "share": 1.0},
+    ]
+    optimizer = torch.optim.AdamW(groups, lr=options.rate, betas=(0.9, 0.99), weight_decay=0.05)
     judge = PatchDiscriminator().to(device)
     judge_optimizer = torch.optim.AdamW(judge.parameters(), lr=2e-4, betas=(0.5, 0.99))
     weights = rarity_weights(count_colors(sampler)).to(device)
@@ -123,7 +135,7 @@ def main():
         batch = max(8, round(options.batch * (options.size / size) ** 2)) if late else options.batch
         rate = rate_at(progress, options.rate)
         for group in optimizer.param_groups:
-            group["lr"] = rate
+            group["lr"] = rate * group["share"]
 
         lab = rgb_to_lab(sampler.draw(batch, size))
         lightness, target = lab[:, :1], lab[:, 1:].to(device)
