@@ -1,0 +1,128 @@
+// The tables, as types for the query builder. Columns are explained in migrations.ts.
+// Must never: leave this room; other rooms get plain objects.
+import type { Generated } from "kysely";
+
+export interface PhotoTable {
+  number: Generated<number>;
+  id: string;
+  hash: string;
+  path: string;
+  name: string;
+  size: number;
+  mtime: number;
+  format: string;
+  width: number;
+  height: number;
+  bit_depth: number;
+  colour: string;
+  has_alpha: number;
+  orientation: number;
+  pages: number;
+  icc_name: string | null;
+  is_mono: number;
+  taken_at: string | null;
+  taken_precision: string | null;
+  title: string | null;
+  caption: string | null;
+  place: string | null;
+  people: string;
+  keywords: string;
+  rating: number | null;
+  notes: string;
+  imported_at: string;
+  missing_since: string | null;
+}
+
+export interface PhotoCopyTable {
+  path: string;
+  photo_id: string;
+  size: number;
+  mtime: number;
+}
+
+export interface PhotoSearchTable {
+  rowid: number;
+  title: string;
+  caption: string;
+  name: string;
+  place: string;
+  date: string;
+  words: string;
+}
+
+export interface AlbumTable {
+  id: string;
+  name: string;
+  created_at: string;
+}
+
+export interface AlbumPhotoTable {
+  album_id: string;
+  photo_number: number;
+}
+
+export interface BatchTable {
+  id: string;
+  state: string;
+  priority: number;
+  executor: string;
+  recipe: string;
+  created_at: string;
+}
+
+export interface BatchItemTable {
+  id: string;
+  batch_id: string;
+  position: number;
+  photo_id: string | null;
+  source: string;
+  target: string;
+  state: string;
+  attempts: number;
+  lease_owner: string | null;
+  lease_until: number | null;
+  started_at: string | null;
+  ms: number | null;
+  result: string | null;
+  error: string | null;
+}
+
+export interface VersionTable {
+  id: string;
+  photo_id: string;
+  item_id: string;
+  file: string;
+  file_hash: string;
+  width: number;
+  height: number;
+  format: string;
+  source_hash: string;
+  workflow: string;
+  parameters: string;
+  model_id: string;
+  model_sha256: string;
+  device: string;
+  program: string;
+  notes: string;
+  created_at: string;
+  review: Generated<string>;
+  rating: number | null;
+  note: string | null;
+}
+
+export interface SettingTable {
+  key: string;
+  value: string;
+}
+
+export interface Tables {
+  photo: PhotoTable;
+  photo_copy: PhotoCopyTable;
+  photo_search: PhotoSearchTable;
+  album: AlbumTable;
+  album_photo: AlbumPhotoTable;
+  batch: BatchTable;
+  batch_item: BatchItemTable;
+  version: VersionTable;
+  setting: SettingTable;
+}
