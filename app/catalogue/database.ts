@@ -15,7 +15,7 @@ import {
   SqliteIntrospector,
   SqliteQueryCompiler,
 } from "kysely";
-import { AutochromeError } from "../kernel/index.ts";
+import { AutochromeError, writeAtomically } from "../kernel/index.ts";
 import { MIGRATIONS } from "./migrations.ts";
 import type { Tables } from "./schema.ts";
 
@@ -79,7 +79,10 @@ export async function openDatabase(file: string, backups?: string): Promise<Data
     if (!isNew && version > 0 && version < newest && backups !== undefined) {
       await mkdir(backups, { recursive: true });
       const stamp = new Date().toISOString().replaceAll(/[:.]/g, "-");
-      await raw.backup(join(backups, `before-migration-${version}-${stamp}.db`));
+      const copy = join(backups, `before-migration-${version}-${stamp}.db`);
+      await writeAtomically(copy, { overwrite: false }, async (temporary) => {
+        await raw.backup(temporary);
+      });
     }
     migrate(raw, file);
   } catch (error) {
@@ -145,7 +148,9 @@ function wrap(raw: Sqlite.Database, file: string): Database {
       return guarded(file, () => raw.transaction(work).immediate());
     },
     async backup(target) {
-      await raw.backup(target);
+      await raw.backup(target).catch((error: unknown) => {
+        throw translated(error, target);
+      });
     },
     close: () => {
       statements.clear();
@@ -159,42 +164,47 @@ function guarded<T>(file: string, work: () => T): T {
   try {
     return work();
   } catch (error) {
-    if (!(error instanceof Sqlite.SqliteError)) throw error;
-    const name = basename(file);
-    if (error.code.startsWith("SQLITE_BUSY") || error.code.startsWith("SQLITE_LOCKED")) {
-      throw new AutochromeError(
-        "library-busy",
-        `The library is in use: ${name} is locked by another program.`,
-        "Wait until the other program has finished, then try again.",
-        { cause: error },
-      );
-    }
-    if (error.code === "SQLITE_FULL") {
-      throw new AutochromeError(
-        "disk-full",
-        "The disk with the library is full.",
-        "Free some space and try again.",
-        {
-          cause: error,
-        },
-      );
-    }
-    if (error.code.startsWith("SQLITE_CORRUPT") || error.code === "SQLITE_NOTADB") {
-      throw new AutochromeError(
-        "library-damaged",
-        `The library's database ${name} is damaged.`,
-        "Restore the newest backup with `autochrome restore`.",
-        { cause: error },
-      );
-    }
-    if (error.code.startsWith("SQLITE_CANTOPEN") || error.code.startsWith("SQLITE_READONLY")) {
-      throw new AutochromeError(
-        "output-unwritable",
-        `The library's database ${name} cannot be opened for writing.`,
-        "Check the permissions of the library folder.",
-        { cause: error },
-      );
-    }
-    throw error;
+    throw translated(error, file);
   }
+}
+
+/** An error of SQLite's as one of ours; anything else as it is. */
+export function translated(error: unknown, file: string): unknown {
+  if (!(error instanceof Sqlite.SqliteError)) return error;
+  const name = basename(file);
+  if (error.code.startsWith("SQLITE_BUSY") || error.code.startsWith("SQLITE_LOCKED")) {
+    return new AutochromeError(
+      "library-busy",
+      `The library is in use: ${name} is locked by another program.`,
+      "Wait until the other program has finished, then try again.",
+      { cause: error },
+    );
+  }
+  if (error.code === "SQLITE_FULL") {
+    return new AutochromeError(
+      "disk-full",
+      "The disk with the library is full.",
+      "Free some space and try again.",
+      {
+        cause: error,
+      },
+    );
+  }
+  if (error.code.startsWith("SQLITE_CORRUPT") || error.code === "SQLITE_NOTADB") {
+    return new AutochromeError(
+      "library-damaged",
+      `The library's database ${name} is damaged.`,
+      "Restore the newest backup with `autochrome restore`.",
+      { cause: error },
+    );
+  }
+  if (error.code.startsWith("SQLITE_CANTOPEN") || error.code.startsWith("SQLITE_READONLY")) {
+    return new AutochromeError(
+      "output-unwritable",
+      `The library's database ${name} cannot be opened for writing.`,
+      "Check the permissions of the library folder.",
+      { cause: error },
+    );
+  }
+  return error;
 }

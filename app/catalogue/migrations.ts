@@ -7,17 +7,37 @@ export interface Migration {
   readonly sql: string;
 }
 
+/** "Auto": marks a SQLite file as a library of ours. */
+export const APPLICATION_ID = 0x4175746f;
+
+/** Triggers that keep the tally of a table's rows. @param album the column, or the number, of the album */
+function tallied(table: string, album: string): string {
+  const change = (row: "new" | "old", by: number) => `
+        INSERT INTO tally VALUES (${album === "0" ? "0" : `${row}.${album}`}, ${row}.is_mono, ${row}.is_missing, ${by})
+        ON CONFLICT DO UPDATE SET photos = photos + ${by};`;
+  return `
+      CREATE TRIGGER ${table}_counted_in AFTER INSERT ON ${table} BEGIN ${change("new", 1)} END;
+      CREATE TRIGGER ${table}_counted_out AFTER DELETE ON ${table} BEGIN ${change("old", -1)} END;
+      CREATE TRIGGER ${table}_counted_anew AFTER UPDATE ON ${table}
+      WHEN old.is_mono <> new.is_mono OR old.is_missing <> new.is_missing BEGIN
+        ${change("old", -1)} ${change("new", 1)}
+      END;`;
+}
+
 export const MIGRATIONS: readonly Migration[] = [
   {
     number: 1,
     about: "photos, albums, versions, batches",
     sql: `
+      PRAGMA application_id = ${APPLICATION_ID};
+
       CREATE TABLE photo (
-        number INTEGER PRIMARY KEY,           -- what the search index and albums refer to
-        id TEXT NOT NULL UNIQUE,              -- what everybody else refers to; sorts by time of import
+        number INTEGER PRIMARY KEY,           -- what the search index and albums refer to; grows with time of import
+        id TEXT NOT NULL UNIQUE,              -- what everybody else refers to
         hash TEXT NOT NULL UNIQUE,            -- sha256 of the file, hex
         path TEXT NOT NULL,                   -- absolute; where it was last seen
         name TEXT NOT NULL,                   -- last part of the path
+        name_key TEXT NOT NULL,               -- what the name sorts by
         size INTEGER NOT NULL,                -- bytes
         mtime INTEGER NOT NULL,               -- milliseconds since 1970
         format TEXT NOT NULL,
@@ -40,9 +60,22 @@ export const MIGRATIONS: readonly Migration[] = [
         rating INTEGER CHECK (rating BETWEEN 0 AND 5),
         notes TEXT NOT NULL,                  -- JSON array of sentences about the file
         imported_at TEXT NOT NULL,            -- ISO, UTC
-        missing_since TEXT                    -- ISO, UTC; NULL while the file is where it was
+        missing_since TEXT,                   -- ISO, UTC; NULL while the file is where it was
+        -- Undated photos come last.
+        taken_key TEXT NOT NULL GENERATED ALWAYS AS (ifnull(taken_at, '~')) VIRTUAL,
+        is_missing INTEGER NOT NULL GENERATED ALWAYS AS (missing_since IS NOT NULL) VIRTUAL,
+        -- The number once more: SQLite seeks (key, tie) > (?, ?) in an index only over columns that are not its rowid.
+        tie INTEGER NOT NULL GENERATED ALWAYS AS (number) VIRTUAL,
+        CHECK ((taken_at IS NULL) = (taken_precision IS NULL))
       ) STRICT;
-      CREATE INDEX photo_path ON photo (path);
+      CREATE INDEX photo_path ON photo (path, tie);
+      CREATE INDEX photo_size ON photo (size);
+      -- Pages: pages.ts says how they are read.
+      CREATE INDEX photo_taken ON photo (taken_key, tie);
+      CREATE INDEX photo_name ON photo (name_key, tie);
+      CREATE INDEX photo_part ON photo (is_mono, is_missing);
+      CREATE INDEX photo_part_taken ON photo (is_mono, is_missing, taken_key, tie);
+      CREATE INDEX photo_part_name ON photo (is_mono, is_missing, name_key, tie);
 
       CREATE TABLE photo_copy (               -- further files with the content of a photo
         path TEXT PRIMARY KEY,
@@ -52,28 +85,57 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
       CREATE INDEX photo_copy_photo ON photo_copy (photo_id);
 
-      -- Text as it is searched: see search.ts. The photo's own columns stay as the user wrote them.
+      -- Words as they are searched, made by search.ts. The photo's own columns stay as the user wrote them.
       CREATE VIRTUAL TABLE photo_search USING fts5 (
         title, caption, name, place, date, words,
-        content = '', contentless_delete = 1, tokenize = 'unicode61 remove_diacritics 2', prefix = '2 3'
+        content = '', contentless_delete = 1, prefix = '1 2 3',
+        tokenize = "unicode61 remove_diacritics 2 categories 'L* M* N* Co So'"
       );
+      CREATE TRIGGER photo_gone AFTER DELETE ON photo BEGIN
+        DELETE FROM photo_search WHERE rowid = old.number;
+      END;
 
       CREATE TABLE album (
-        id TEXT PRIMARY KEY,
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
         name TEXT NOT NULL UNIQUE,
         created_at TEXT NOT NULL
-      ) STRICT, WITHOUT ROWID;
+      ) STRICT;
 
+      -- Carries what its photos are sorted and filtered by, so that a page of an album is read from one index.
       CREATE TABLE album_photo (
-        album_id TEXT NOT NULL REFERENCES album (id) ON DELETE CASCADE,
+        album_number INTEGER NOT NULL REFERENCES album (number) ON DELETE CASCADE,
         photo_number INTEGER NOT NULL REFERENCES photo (number) ON DELETE CASCADE,
-        PRIMARY KEY (album_id, photo_number)
+        is_mono INTEGER NOT NULL,
+        is_missing INTEGER NOT NULL,
+        taken_key TEXT NOT NULL,
+        name_key TEXT NOT NULL,
+        PRIMARY KEY (album_number, photo_number)
       ) STRICT, WITHOUT ROWID;
       CREATE INDEX album_photo_photo ON album_photo (photo_number);
+      CREATE INDEX album_part ON album_photo (album_number, is_mono, is_missing, photo_number);
+      CREATE INDEX album_part_taken ON album_photo (album_number, is_mono, is_missing, taken_key, photo_number);
+      CREATE INDEX album_part_name ON album_photo (album_number, is_mono, is_missing, name_key, photo_number);
+      CREATE TRIGGER photo_sorted_anew AFTER UPDATE OF is_mono, missing_since, taken_at, name_key ON photo BEGIN
+        UPDATE album_photo
+        SET is_mono = new.is_mono, is_missing = new.is_missing, taken_key = new.taken_key, name_key = new.name_key
+        WHERE photo_number = new.number;
+      END;
+
+      -- How many photos there are, kept by the triggers below: counting a million takes too long.
+      CREATE TABLE tally (
+        album_number INTEGER NOT NULL,        -- 0: the whole library
+        is_mono INTEGER NOT NULL,
+        is_missing INTEGER NOT NULL,
+        photos INTEGER NOT NULL,
+        PRIMARY KEY (album_number, is_mono, is_missing)
+      ) STRICT, WITHOUT ROWID;
+      ${tallied("photo", "0")}
+      ${tallied("album_photo", "album_number")}
 
       CREATE TABLE batch (
         id TEXT PRIMARY KEY,
-        state TEXT NOT NULL CHECK (state IN ('active', 'paused', 'cancelled')), -- what the user wants of it
+        state TEXT NOT NULL CHECK (state IN ('active', 'paused', 'cancelled', 'finished')),
         priority INTEGER NOT NULL,            -- higher first
         executor TEXT NOT NULL,
         recipe TEXT NOT NULL,                 -- JSON: what is done to each photo
@@ -83,9 +145,11 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE TABLE batch_item (
         id TEXT PRIMARY KEY,
         batch_id TEXT NOT NULL REFERENCES batch (id) ON DELETE CASCADE,
-        position INTEGER NOT NULL,            -- order within the batch
+        position INTEGER NOT NULL,            -- order within the batch, as asked for
+        turn INTEGER NOT NULL,                -- order of work: the position, until an item brings the program down
         photo_id TEXT REFERENCES photo (id) ON DELETE SET NULL,  -- NULL: a file that is in no library
         source TEXT NOT NULL,                 -- absolute path
+        source_hash TEXT,                     -- what the source must be, where that is known
         target TEXT NOT NULL,                 -- absolute path, or relative to the library folder
         state TEXT NOT NULL CHECK (state IN ('queued', 'running', 'done', 'failed', 'cancelled')),
         attempts INTEGER NOT NULL DEFAULT 0,
@@ -98,7 +162,8 @@ export const MIGRATIONS: readonly Migration[] = [
         CHECK ((state = 'running') = (lease_owner IS NOT NULL AND lease_until IS NOT NULL))
       ) STRICT, WITHOUT ROWID;
       CREATE UNIQUE INDEX batch_item_order ON batch_item (batch_id, position);
-      CREATE INDEX batch_item_state ON batch_item (batch_id, state, position);
+      CREATE INDEX batch_item_state ON batch_item (batch_id, state, turn);
+      CREATE INDEX batch_item_running ON batch_item (lease_until) WHERE state = 'running';
       CREATE INDEX batch_item_photo ON batch_item (photo_id);
 
       CREATE TABLE version (
@@ -123,6 +188,7 @@ export const MIGRATIONS: readonly Migration[] = [
         rating INTEGER CHECK (rating BETWEEN 0 AND 5),
         note TEXT
       ) STRICT, WITHOUT ROWID;
+      CREATE INDEX batch_state ON batch (state, priority DESC, id);
       CREATE INDEX version_photo ON version (photo_id, created_at);
 
       CREATE TABLE setting (

@@ -1,6 +1,6 @@
 // The tables, as types for the query builder. Columns are explained in migrations.ts.
 // Must never: leave this room; other rooms get plain objects.
-import type { Generated } from "kysely";
+import type { Generated, GeneratedAlways } from "kysely";
 
 export interface PhotoTable {
   number: Generated<number>;
@@ -8,6 +8,7 @@ export interface PhotoTable {
   hash: string;
   path: string;
   name: string;
+  name_key: string;
   size: number;
   mtime: number;
   format: string;
@@ -31,6 +32,9 @@ export interface PhotoTable {
   notes: string;
   imported_at: string;
   missing_since: string | null;
+  taken_key: GeneratedAlways<string>;
+  is_missing: GeneratedAlways<number>;
+  tie: GeneratedAlways<number>;
 }
 
 export interface PhotoCopyTable {
@@ -51,14 +55,26 @@ export interface PhotoSearchTable {
 }
 
 export interface AlbumTable {
+  number: Generated<number>;
   id: string;
   name: string;
   created_at: string;
 }
 
 export interface AlbumPhotoTable {
-  album_id: string;
+  album_number: number;
   photo_number: number;
+  is_mono: number;
+  is_missing: number;
+  taken_key: string;
+  name_key: string;
+}
+
+export interface TallyTable {
+  album_number: number;
+  is_mono: number;
+  is_missing: number;
+  photos: number;
 }
 
 export interface BatchTable {
@@ -74,11 +90,13 @@ export interface BatchItemTable {
   id: string;
   batch_id: string;
   position: number;
+  turn: number;
   photo_id: string | null;
   source: string;
+  source_hash: string | null;
   target: string;
   state: string;
-  attempts: number;
+  attempts: Generated<number>;
   lease_owner: string | null;
   lease_until: number | null;
   started_at: string | null;
@@ -121,6 +139,7 @@ export interface Tables {
   photo_search: PhotoSearchTable;
   album: AlbumTable;
   album_photo: AlbumPhotoTable;
+  tally: TallyTable;
   batch: BatchTable;
   batch_item: BatchItemTable;
   version: VersionTable;

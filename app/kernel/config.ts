@@ -15,11 +15,9 @@ export const configSchema = z.strictObject({
   library: z.string().min(1).optional(),
   /** Id of the model to colour with. */
   model: z.string().min(1).default("autochrome-small"),
-  /** Extra folder with model files. */
-  modelsFolder: z.string().min(1).optional(),
   /** Execution provider, or auto. */
   device: z.enum(["auto", "cpu"]).default("auto"),
-  /** Side of the square that the network sees, in pixels; rounded to a multiple of 32. Unset: the workflow's. */
+  /** Side of the square whose area the network sees, in pixels; rounded to a multiple of 32. Unset: the model's. */
   modelSize: z.coerce.number().int().min(64).max(2048).optional(),
   /** Pixel worker threads. */
   workers: z.coerce.number().int().min(1).max(64).default(Math.min(8, availableParallelism())),
@@ -50,7 +48,7 @@ export function configFile(environment: NodeJS.ProcessEnv = process.env): string
  */
 export function loadConfig(
   environment: NodeJS.ProcessEnv = process.env,
-  overrides: Partial<Config> = {},
+  overrides: { readonly [Key in keyof Config]?: Config[Key] | undefined } = {},
 ): Config {
   const path = configFile(environment);
   const fromFile = readSettings(path);

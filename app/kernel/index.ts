@@ -17,11 +17,13 @@ export {
   errorFromRecord,
   toErrorRecord,
 } from "./errors.ts";
+export { hashFile } from "./hash.ts";
 export { isId, newId } from "./ids.ts";
 export { createLogger, type Logger, silentLogger } from "./log.ts";
 export {
   cacheFolder,
   configFolder,
+  createNames,
   defaultLibraryFolder,
   isInside,
   portableName,

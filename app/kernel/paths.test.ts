@@ -2,8 +2,8 @@ import { mkdir, mkdtemp, realpath, rm, symlink, writeFile } from "node:fs/promis
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import fc from "fast-check";
-import { expect, test } from "vitest";
-import { AutochromeError, isInside, portableName, realTarget, resolveInside } from "./index.ts";
+import { describe, expect, it, test } from "vitest";
+import { AutochromeError, createNames, isInside, portableName, realTarget, resolveInside } from "./index.ts";
 
 test("no text from outside leads out of the root", () => {
   const piece = fc.oneof(
@@ -62,4 +62,25 @@ test("the real target of a path that does not exist yet goes through symlinks", 
   expect(await realTarget(join(folder, "link", "new", "b.jpg"))).toBe(join(folder, "real", "new", "b.jpg"));
   expect(await realTarget(join(folder, "link", "a.jpg"))).toBe(resolve(folder, "real", "a.jpg"));
   await rm(folder, { recursive: true });
+});
+
+describe("createNames", () => {
+  it("keeps paths apart that a disk may take for the same, in the same way every time", () => {
+    const wished = ["/o/a.png", "/o/A.PNG", "/o/b.png", "/o/a.png", "/o/é.png", "/o/e\u0301.png"];
+    const given = wished.map(createNames());
+    expect(given).toEqual(["/o/a.png", "/o/A (2).PNG", "/o/b.png", "/o/a (3).png", "/o/é.png", "/o/é (2).png"]);
+    expect(wished.map(createNames())).toEqual(given);
+  });
+
+  it("never gives the same path twice, nor a name too long for a disk", () => {
+    const name = fc.oneof(fc.constantFrom("a", "A", "b", "a (2)"), fc.constant("x".repeat(251)));
+    fc.assert(
+      fc.property(fc.array(name, { maxLength: 30 }), (names) => {
+        const give = createNames();
+        const paths = names.map((stem) => give(`/o/${stem}.jpg`).toLowerCase());
+        expect(new Set(paths).size).toBe(paths.length);
+        for (const path of paths) expect(Buffer.byteLength(path) - "/o/".length).toBeLessThanOrEqual(255);
+      }),
+    );
+  });
 });

@@ -4,7 +4,7 @@
 // Must never: touch a file's content.
 import { realpath } from "node:fs/promises";
 import { homedir } from "node:os";
-import { basename, dirname, isAbsolute, join, relative, resolve, sep } from "node:path";
+import { basename, dirname, isAbsolute, join, parse, relative, resolve, sep } from "node:path";
 import { AutochromeError } from "./errors.ts";
 
 /** Longest file name, in UTF-8 bytes, that the common file systems take (ext4, APFS, NTFS are at 255). */
@@ -66,6 +66,23 @@ export function portableName(stem: string, suffix = ""): string {
   if (suffix === "") name = name.replace(/[. ]+$/u, "");
   else name = name.replace(/^\.+$/u, "");
   return `${name === "" ? "_" : name}${suffix}`;
+}
+
+/**
+ * Keeps paths apart: a path that was given before (or differs from one only in case or Unicode form, which many disks
+ * do not tell apart) gets " (2)", " (3)" … before its extension. The same calls in the same order give the same paths.
+ */
+export function createNames(): (path: string) => string {
+  const taken = new Set<string>();
+  const key = (path: string) => path.normalize("NFC").toLowerCase();
+  return (wished) => {
+    const { dir, name, ext } = parse(wished);
+    let path = wished;
+    for (let number = 2; taken.has(key(path)); number++)
+      path = join(dir, portableName(name, ` (${number})${ext}`));
+    taken.add(key(path));
+    return path;
+  };
 }
 
 /** The folder for the user's settings on this system. */
