@@ -1,0 +1,222 @@
+// Runs the queue: claims items, hands them to the executor, records what came out.
+//
+// Owns: how many items are under way, heartbeats, pause and cancel as seen from the running process, retries of crashes.
+// Must never: lose an item: whatever happens, it is done, failed, cancelled, or claimable again.
+import { isAbsolute, join, relative, sep } from "node:path";
+import { z } from "zod";
+import {
+  type Batch,
+  type BatchItem,
+  type Counts,
+  claimItem,
+  completeItem,
+  countItems,
+  extendLeases,
+  failItem,
+  getBatch,
+  type Library,
+  type NewVersion,
+  releaseDead,
+  releaseItem,
+} from "../catalogue/index.ts";
+import { type PhotoResult, recipeGraph, recipeSchema, softwareName } from "../colorize/index.ts";
+import { type ErrorRecord, type Logger, newId, toErrorRecord } from "../kernel/index.ts";
+import { findModel } from "../modelstore/index.ts";
+import type { Executor, JobResult } from "./executor.ts";
+import { isOwnerAlive, ownerName } from "./owner.ts";
+
+/** What a batch does to each of its items; stored with it. */
+export const planSchema = z.strictObject({
+  recipe: recipeSchema,
+  existing: z.enum(["adopt", "skip", "overwrite"]),
+});
+export type Plan = Readonly<z.infer<typeof planSchema>>;
+
+export interface ItemEvent {
+  readonly item: BatchItem;
+  readonly status: "done" | "skipped" | "failed" | "cancelled";
+  readonly result?: JobResult;
+  readonly error?: ErrorRecord;
+  /** From claim to record, in milliseconds. */
+  readonly ms: number;
+  readonly progress: Progress;
+}
+
+export interface Progress {
+  readonly counts: Counts;
+  /** Estimated from this run's pace. */
+  readonly remainingMs: number;
+}
+
+export interface RunOptions {
+  readonly library: Library;
+  readonly executor: Executor;
+  /** Run this batch and no other. */
+  readonly batch: string;
+  readonly log: Logger;
+  /** Aborted: finish what is under way, begin nothing new. */
+  readonly drain?: AbortSignal;
+  /** Aborted: stop at once; items under way go back to the queue. */
+  readonly stop?: AbortSignal;
+  readonly onItem?: (event: ItemEvent) => void;
+}
+
+const LEASE_MS = 30_000;
+const TICK_MS = 400;
+/** A crash may have been bad luck; the same item gets this many attempts. */
+const CRASH_ATTEMPTS = 2;
+
+/**
+ * Runs a batch until nothing of it is left to claim, or until it is paused, cancelled, drained or stopped.
+ * @returns the counts at the end
+ * @throws AutochromeError when the recipe cannot be run here at all; nothing was claimed then
+ */
+export async function runBatch(options: RunOptions): Promise<Counts> {
+  const { library, executor } = options;
+  const db = library.db;
+  const batch = getBatch(db, options.batch);
+  const plan = planSchema.parse(batch.recipe);
+  const log = options.log.child({ batch: batch.id });
+  const owner = ownerName();
+  const software = await softwareName();
+  releaseDead(db, isOwnerAlive, Date.now());
+  await executor.prepare(plan.recipe);
+
+  const under = new Map<string, { readonly abort: AbortController; readonly work: Promise<void> }>();
+  const started = Date.now();
+  let finished = 0;
+  let wake = (): void => undefined;
+
+  // Counted along instead of asked for: a count reads the whole batch.
+  const counts = { ...countItems(db, batch.id) };
+  const report = (
+    item: BatchItem,
+    event: Pick<ItemEvent, "status" | "result" | "error">,
+    ms: number,
+  ): void => {
+    counts.running--;
+    counts[event.status === "skipped" ? "done" : event.status]++;
+    finished++;
+    const left = counts.queued + counts.running;
+    const remainingMs = ((Date.now() - started) / finished) * left;
+    options.onItem?.({ item, ms, progress: { counts: { ...counts }, remainingMs }, ...event });
+  };
+
+  async function work(item: BatchItem, signal: AbortSignal): Promise<void> {
+    const begun = performance.now();
+    const elapsed = () => Math.round(performance.now() - begun);
+    try {
+      const result = await executor.run(
+        {
+          itemId: item.id,
+          source: item.source,
+          sourceHash: item.sourceHash,
+          target: isAbsolute(item.target) ? item.target : join(library.folder, item.target),
+          existing: plan.existing,
+          recipe: plan.recipe,
+          createdAt: item.startedAt ?? batch.createdAt,
+        },
+        signal,
+      );
+      const ms = elapsed();
+      const version =
+        item.photoId === undefined || result.status !== "done"
+          ? undefined
+          : versionOf(library, batch, plan, item, result, software);
+      const mine = completeItem(db, item, owner, {
+        ms,
+        result,
+        ...(version === undefined ? {} : { version }),
+      });
+      if (!mine) return log.warn({ item: item.id }, "the lease was lost; another process has this item");
+      log.info({ item: item.id, ms, status: result.status }, "item done");
+      report(item, { status: result.status, result }, ms);
+    } catch (thrown) {
+      if (signal.aborted) {
+        releaseItem(db, item, owner);
+        return getBatch(db, batch.id).state === "cancelled"
+          ? report(item, { status: "cancelled" }, elapsed())
+          : undefined;
+      }
+      const error = toErrorRecord(thrown, item.source);
+      if (error.code === "inference-failed" && item.attempts < CRASH_ATTEMPTS) {
+        log.warn({ item: item.id, error }, "trying again");
+        counts.running--;
+        counts.queued++;
+        return releaseItem(db, item, owner);
+      }
+      log.error({ item: item.id, error }, "item failed");
+      if (failItem(db, item, owner, { ms: elapsed(), error }))
+        report(item, { status: "failed", error }, elapsed());
+    }
+  }
+
+  const stopAll = () => {
+    for (const { abort } of under.values()) abort.abort();
+    wake();
+  };
+  options.stop?.addEventListener("abort", stopAll, { once: true });
+  options.drain?.addEventListener("abort", () => wake(), { once: true });
+  const timer = setInterval(() => {
+    extendLeases(db, owner, Date.now() + LEASE_MS);
+    if (getBatch(db, batch.id).state === "cancelled") stopAll();
+    wake();
+  }, TICK_MS);
+
+  try {
+    for (;;) {
+      const ending = options.drain?.aborted === true || options.stop?.aborted === true;
+      while (!ending && under.size < executor.capacity) {
+        const item = claimItem(db, owner, Date.now() + LEASE_MS, executor.name, batch.id);
+        if (item === undefined) break;
+        counts.queued--;
+        counts.running++;
+        const abort = new AbortController();
+        const job = work(item, abort.signal).finally(() => {
+          under.delete(item.id);
+          wake();
+        });
+        under.set(item.id, { abort, work: job });
+      }
+      if (under.size === 0) break;
+      await new Promise<void>((resolve) => {
+        wake = resolve;
+      });
+    }
+  } finally {
+    clearInterval(timer);
+    options.stop?.removeEventListener("abort", stopAll);
+    await Promise.allSettled([...under.values()].map((entry) => entry.work));
+  }
+  return countItems(db, batch.id);
+}
+
+function versionOf(
+  library: Library,
+  batch: Batch,
+  plan: Plan,
+  item: BatchItem,
+  result: PhotoResult,
+  program: string,
+): NewVersion {
+  const model = findModel(plan.recipe.model);
+  return {
+    id: newId(),
+    photoId: item.photoId ?? "",
+    itemId: item.id,
+    file: relative(library.folder, result.output).split(sep).join("/"),
+    fileHash: result.outputHash,
+    width: result.width,
+    height: result.height,
+    format: result.format,
+    sourceHash: result.sourceHash,
+    workflow: recipeGraph(plan.recipe),
+    parameters: plan.recipe,
+    modelId: model.id,
+    modelSha256: model.sha256,
+    device: result.device,
+    program,
+    notes: result.notes,
+    createdAt: item.startedAt ?? batch.createdAt,
+  };
+}
