@@ -1,0 +1,99 @@
+// `npm run bench`: every budget of the design as a ratio, measured side by side in this run. Prints a table (the one of
+// docs/performance.md) and writes bench-out/bench.json. `npm run bench -- throughput memory` runs only these.
+
+import { mkdir } from "node:fs/promises";
+import { cpus, totalmem } from "node:os";
+import { resolve } from "node:path";
+import { writeFileAtomically } from "../../app/kernel/index.ts";
+import { benchCatalogue } from "./catalogue.ts";
+import { benchMemory } from "./memory.ts";
+import { benchImport, benchThroughput } from "./throughput.ts";
+
+interface Row {
+  readonly what: string;
+  readonly found: string;
+  readonly budget: string;
+  readonly met: boolean;
+}
+
+const SECTIONS = ["throughput", "import", "catalogue", "memory"] as const;
+const wished = process.argv.slice(2);
+const wants = (section: (typeof SECTIONS)[number]) => wished.length === 0 || wished.includes(section);
+
+const rows: Row[] = [];
+const raw: Record<string, unknown> = {
+  at: new Date().toISOString(),
+  computer: `${cpus().length} × ${cpus()[0]?.model.trim() ?? "unknown"}, ${Math.round(totalmem() / 2 ** 30)} GiB`,
+  node: process.versions.node,
+};
+
+if (wants("throughput")) {
+  const figures = await benchThroughput();
+  raw.throughput = figures;
+  const { files, megapixels, modelSize, colorize, networkAlone, codecAlone } = figures;
+  rows.push(
+    {
+      what: `colorize, ${files} JPEGs of ${megapixels} MP, model size ${modelSize}: share of the slower bare half`,
+      found: `${figures.ratio.toFixed(2)} (${colorize.toFixed(2)}/s; network alone ${networkAlone.toFixed(2)}/s, decode + encode alone ${codecAlone.toFixed(2)}/s)`,
+      budget: "≥ 0.90",
+      met: figures.ratio >= 0.9,
+    },
+    {
+      what: "the same against both halves one after the other on the same cores",
+      found: figures.ratioToSum.toFixed(2),
+      budget: "(no budget: what a CPU can give)",
+      met: true,
+    },
+    {
+      what: "event loop of the engine while colouring, p99",
+      found: `${figures.eventLoopP99.toFixed(1)} ms`,
+      budget: "≤ 16 ms",
+      met: figures.eventLoopP99 <= 16,
+    },
+  );
+}
+if (wants("import")) {
+  const figures = await benchImport();
+  raw.import = figures;
+  rows.push({
+    what: `import, ${figures.files} JPEGs: share of bare thumbnails`,
+    found: `${figures.ratio.toFixed(2)} (${figures.import.toFixed(1)}/s against ${figures.thumbnailsAlone.toFixed(1)}/s)`,
+    budget: "≥ 0.80",
+    met: figures.ratio >= 0.8,
+  });
+}
+if (wants("catalogue")) {
+  const figures = await benchCatalogue();
+  raw.catalogue = figures;
+  for (const { name, apiMs, bareMs, ratio } of figures) {
+    rows.push({
+      what: `1,000,000 photos, ${name}: time against the bare SQL`,
+      found: `${ratio.toFixed(2)} (${apiMs.toFixed(2)} ms against ${bareMs.toFixed(2)} ms)`,
+      budget: "≤ 1.20",
+      met: ratio <= 1.2,
+    });
+  }
+}
+if (wants("memory")) {
+  const figures = await benchMemory();
+  raw.memory = figures;
+  for (const { name, megapixels, bitDepth, peakMiB } of figures) {
+    rows.push({
+      what: `peak memory beyond the model, ${name} (${megapixels} MP, ${bitDepth} bit)`,
+      found: `${Math.round(peakMiB)} MiB`,
+      budget: "≤ 1024 MiB",
+      met: peakMiB <= 1024,
+    });
+  }
+}
+
+const table = [
+  "| what | found | budget | met |",
+  "|---|---|---|---|",
+  ...rows.map((row) => `| ${row.what} | ${row.found} | ${row.budget} | ${row.met ? "yes" : "no"} |`),
+].join("\n");
+process.stdout.write(`${table}\n`);
+await mkdir("bench-out", { recursive: true });
+const file = resolve("bench-out/bench.json");
+await writeFileAtomically(file, `${JSON.stringify({ ...raw, rows }, null, 2)}\n`, { overwrite: true });
+process.stderr.write(`${file}\n`);

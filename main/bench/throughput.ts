@@ -1,0 +1,232 @@
+// Throughput of colouring files, beside its two bare halves over the same files: the network alone, and decode + encode
+// alone over all cores. Also how long the engine's event loop was held up meanwhile, and importing beside bare thumbnails.
+import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { availableParallelism, tmpdir } from "node:os";
+import { join } from "node:path";
+import { monitorEventLoopDelay } from "node:perf_hooks";
+import { InferenceSession, Tensor } from "onnxruntime-node";
+import sharp from "sharp";
+import { createLocalExecutor, queueFiles, runBatch } from "../../app/batches/index.ts";
+import { importPhotos, openLibrary } from "../../app/catalogue/index.ts";
+import { networkSize, type Recipe } from "../../app/colorize/index.ts";
+import { closeMetadata, createPixelWorkers } from "../../app/imaging/index.ts";
+import { silentLogger } from "../../app/kernel/index.ts";
+import { findModel } from "../../app/modelstore/index.ts";
+
+const CORES = availableParallelism();
+const QUALITY = 98;
+const ROUNDS = 3;
+
+export interface ThroughputFigures {
+  readonly files: number;
+  readonly megapixels: number;
+  readonly modelSize: number;
+  /** Photos per second, best of the rounds. */
+  readonly colorize: number;
+  readonly networkAlone: number;
+  readonly codecAlone: number;
+  /** colorize / the slower half. */
+  readonly ratio: number;
+  /** colorize / what both halves would give one after the other on the same cores. */
+  readonly ratioToSum: number;
+  /** 99th percentile of the event loop's delay in the engine while colouring, in milliseconds. */
+  readonly eventLoopP99: number;
+}
+
+export interface ImportFigures {
+  readonly files: number;
+  /** Photos per second, best of the rounds. */
+  readonly import: number;
+  readonly thumbnailsAlone: number;
+  readonly ratio: number;
+}
+
+/** Photographs with structure and grain, so that codecs work as on real ones. */
+async function makePhotos(folder: string, count: number, width: number, height: number): Promise<void> {
+  await mkdir(folder, { recursive: true });
+  for (let i = 0; i < count; i++) {
+    const base = await sharp({
+      create: {
+        width: 40,
+        height: 30,
+        channels: 3,
+        background: "#888",
+        noise: { type: "gaussian", mean: 128, sigma: 60 },
+      },
+    })
+      .greyscale()
+      .png()
+      .toBuffer();
+    const grain = await sharp({
+      create: {
+        width,
+        height,
+        channels: 3,
+        background: "#888",
+        noise: { type: "gaussian", mean: 128, sigma: 10 },
+      },
+    })
+      .greyscale()
+      .png({ compressionLevel: 1 })
+      .toBuffer();
+    await sharp(base)
+      .resize(width, height, { fit: "fill", kernel: "cubic" })
+      .composite([{ input: grain, blend: "overlay" }])
+      .greyscale()
+      .jpeg({ quality: 90 })
+      .toFile(join(folder, `${i}.jpg`));
+  }
+}
+
+export async function benchThroughput(count = 24, width = 3000, height = 2000): Promise<ThroughputFigures> {
+  const folder = await mkdtemp(join(tmpdir(), "autochrome-bench-"));
+  const model = findModel("autochrome-small");
+  const recipe: Recipe = {
+    model: model.id,
+    modelSize: model.input.standard,
+    colorFactor: 1,
+    keepAspect: true,
+    parity: false,
+    format: "same",
+    quality: QUALITY,
+  };
+  const limits = { maxMegapixels: 600 };
+  const workers = createPixelWorkers({ threads: CORES, limits });
+  const executor = await createLocalExecutor({
+    workers,
+    limits,
+    inferenceThreads: CORES,
+    log: silentLogger(),
+  });
+  try {
+    const photos = join(folder, "in");
+    await makePhotos(photos, count, width, height);
+    const size = networkSize({ width, height }, recipe.modelSize, true);
+    await executor.prepare(recipe);
+    const delay = monitorEventLoopDelay({ resolution: 1 });
+    const best = { colorize: 0, network: 0, codec: 0 };
+    for (let round = 0; round < ROUNDS; round++) {
+      const library = await openLibrary(":memory:");
+      const { batch } = await queueFiles(library, {
+        sources: [photos],
+        out: join(folder, `out-${round}`),
+        plan: { recipe, existing: "skip" },
+        executor: "local",
+      });
+      delay.enable();
+      best.colorize = Math.max(
+        best.colorize,
+        await pace(count, async () => {
+          const counts = await runBatch({ library, executor, batch: batch?.id ?? "", log: silentLogger() });
+          if (counts.done !== count) throw new Error(`only ${counts.done} of ${count} were coloured`);
+        }),
+      );
+      delay.disable();
+      library.close();
+      best.network = Math.max(best.network, await pace(count, () => networkLoop(model.path, size, count)));
+      best.codec = Math.max(best.codec, await pace(count, () => codecLoop(photos, join(folder, "codec"))));
+    }
+    const slower = Math.min(best.network, best.codec);
+    return {
+      files: count,
+      megapixels: (width * height) / 1e6,
+      modelSize: recipe.modelSize,
+      colorize: best.colorize,
+      networkAlone: best.network,
+      codecAlone: best.codec,
+      ratio: best.colorize / slower,
+      ratioToSum: best.colorize * (1 / best.network + 1 / best.codec),
+      eventLoopP99: delay.percentile(99) / 1e6,
+    };
+  } finally {
+    await executor.close();
+    await workers.close();
+    await closeMetadata();
+    await rm(folder, { recursive: true });
+  }
+}
+
+export async function benchImport(count = 60, width = 3000, height = 2000): Promise<ImportFigures> {
+  const folder = await mkdtemp(join(tmpdir(), "autochrome-bench-"));
+  const workers = createPixelWorkers({ threads: CORES, limits: { maxMegapixels: 600 } });
+  try {
+    const photos = join(folder, "in");
+    await makePhotos(photos, count, width, height);
+    const best = { import: 0, thumbnails: 0 };
+    for (let round = 0; round < ROUNDS; round++) {
+      const library = await openLibrary(join(folder, `library-${round}`));
+      best.import = Math.max(
+        best.import,
+        await pace(count, async () => {
+          const { imported } = await importPhotos(library, [photos], { workers });
+          if (imported !== count) throw new Error(`only ${imported} of ${count} were imported`);
+        }),
+      );
+      library.close();
+      best.thumbnails = Math.max(
+        best.thumbnails,
+        await pace(count, () => thumbnailLoop(photos, join(folder, "thumbs"))),
+      );
+    }
+    return {
+      files: count,
+      import: best.import,
+      thumbnailsAlone: best.thumbnails,
+      ratio: best.import / best.thumbnails,
+    };
+  } finally {
+    await workers.close();
+    await closeMetadata();
+    await rm(folder, { recursive: true });
+  }
+}
+
+async function networkLoop(
+  path: string,
+  size: { width: number; height: number },
+  count: number,
+): Promise<void> {
+  const session = await InferenceSession.create(await readFile(path), { intraOpNumThreads: CORES });
+  const data = new Float32Array(3 * size.width * size.height).fill(0.5);
+  const feeds = { [session.inputNames[0]!]: new Tensor("float32", data, [1, 3, size.height, size.width]) };
+  for (let i = 0; i < count; i++) await session.run(feeds);
+  await session.release();
+}
+
+function codecLoop(photos: string, out: string): Promise<void> {
+  return overAllCores(photos, out, (source, target) =>
+    sharp(source).toColourspace("srgb").jpeg({ quality: QUALITY, chromaSubsampling: "4:4:4" }).toFile(target),
+  );
+}
+
+function thumbnailLoop(photos: string, out: string): Promise<void> {
+  return overAllCores(photos, out, (source, target) =>
+    sharp(source)
+      .autoOrient()
+      .resize(512, 512, { fit: "inside" })
+      .webp({ quality: 80, effort: 2 })
+      .toFile(`${target}.webp`),
+  );
+}
+
+async function overAllCores(
+  photos: string,
+  out: string,
+  work: (source: string, target: string) => Promise<unknown>,
+): Promise<void> {
+  await mkdir(out, { recursive: true });
+  sharp.concurrency(1);
+  const names = await readdir(photos);
+  const run = async () => {
+    for (let name = names.pop(); name !== undefined; name = names.pop())
+      await work(join(photos, name), join(out, name));
+  };
+  await Promise.all(Array.from({ length: CORES }, run));
+}
+
+/** Photos per second. */
+async function pace(count: number, work: () => Promise<void>): Promise<number> {
+  const start = performance.now();
+  await work();
+  return (count * 1000) / (performance.now() - start);
+}

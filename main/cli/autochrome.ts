@@ -1,0 +1,221 @@
+#!/usr/bin/env node
+import { readFileSync } from "node:fs";
+import { enableCompileCache } from "node:module";
+// The command line: what can be typed, and the exit code. Owns: commands, flags, help.
+// Must never: do the work; each command has a file of its own in commands/, loaded when it is asked for.
+import { availableParallelism } from "node:os";
+import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
+import { AutochromeError, toErrorRecord } from "../../app/kernel/index.ts";
+import { EXIT } from "./exit.ts";
+import { createOutput, type Output } from "./output.ts";
+
+const FORMATS = ["jpeg", "png", "tiff", "webp", "avif"];
+
+/** Parses the arguments and runs the command. @returns the exit code */
+export async function main(argv: readonly string[]): Promise<number> {
+  const output = createOutput(argv.includes("--json"));
+  let code: number = EXIT.ok;
+  const program = buildProgram(output, (result) => {
+    code = result;
+  });
+  try {
+    await program.parseAsync(argv, { from: "user" });
+    return code;
+  } catch (thrown) {
+    if (thrown instanceof CommanderError) return thrown.exitCode === 0 ? EXIT.ok : EXIT.usage;
+    const error = toErrorRecord(thrown, "the command");
+    output.line({ error });
+    output.say(`${error.message} ${error.next}`);
+    if (error.code === "internal" && error.detail !== undefined) output.say(error.detail);
+    return error.code === "interrupted" ? EXIT.interrupted : EXIT.usage;
+  }
+}
+
+function buildProgram(output: Output, finish: (code: number) => void): Command {
+  const program = new Command("autochrome")
+    .description(
+      "Catalogues old black-and-white photographs and gives them colour. Originals are never changed.",
+    )
+    .version(packageVersion())
+    .exitOverride()
+    .configureHelp({ showGlobalOptions: true })
+    .option("--json", "machine output on stdout: JSON Lines, the last one a summary")
+    .addHelpText(
+      "after",
+      "\nExit codes: 0 all done, 1 some items failed, 2 usage or set-up error, 130 interrupted (finished work is kept).",
+    );
+
+  const command = (name: string, about: string, parent: Command = program) =>
+    parent.command(name).description(about).exitOverride().showSuggestionAfterError();
+  const examples = (...lines: string[]) =>
+    `\nExamples:\n${lines.map((line) => `  $ autochrome ${line}`).join("\n")}`;
+  const libraryOption = () =>
+    new Option(
+      "--library <folder>",
+      "the library; otherwise AUTOCHROME_LIBRARY, otherwise your Pictures folder",
+    );
+  const recipeOptions = (target: Command) =>
+    target
+      .option("--model <id>", "model to colour with; see `autochrome models list`")
+      .option(
+        "--model-size <pixels>",
+        "side of the square whose area the network sees, 64–2048",
+        integer(1, 100_000),
+      )
+      .option("--color-factor <factor>", "multiplies the colour: 0 none, 1 as given, 2 twice", decimal(0, 2))
+      .addOption(
+        new Option("--format <format>", "format of the results")
+          .choices(["same", ...FORMATS])
+          .default("same"),
+      )
+      .option("--parity", "the official DDColor arithmetic, for comparisons");
+
+  recipeOptions(command("colorize", "Colours files and folders into another folder; needs no library."))
+    .argument("<paths...>", "photos or folders")
+    .requiredOption("--out <folder>", "where results go; relative paths are kept")
+    .addOption(
+      new Option("--device <device>", "what runs the network").choices(["auto", "cpu"]).default("auto"),
+    )
+    .option("--overwrite", "replace results that are already there")
+    .addHelpText(
+      "after",
+      examples(
+        "colorize album/ --out coloured/",
+        "colorize scan.tif --out . --format png --color-factor 0.8",
+      ),
+    )
+    .action(async (paths, flags) =>
+      finish(await (await import("./commands/colorize.ts")).colorize(paths, flags, output)),
+    );
+
+  command("import", "Adds photos to the library. They stay where they are.")
+    .argument("<paths...>", "photos or folders")
+    .addOption(libraryOption())
+    .option("--album <name>", "put them into this album as well; made if it does not exist")
+    .option("--copy", "copy them into the library folder")
+    .addHelpText("after", examples('import ~/Scans --album "Grandparents"'))
+    .action(async (paths, flags) =>
+      finish(await (await import("./commands/import.ts")).importCommand(paths, flags, output)),
+    );
+
+  command("photos", "Lists photos of the library.")
+    .addOption(libraryOption())
+    .option("--album <name>", "only this album")
+    .option("--search <text>", "words in title, caption, file name, place, people, date")
+    .addHelpText("after", examples("photos --search 1936", 'photos --album "Grandparents" --json'))
+    .action(async (flags) => finish(await (await import("./commands/photos.ts")).photos(flags, output)));
+
+  const batch = command("batch", "The queue: colours photos of the library.");
+  recipeOptions(command("run", "Queues photos and colours them.", batch))
+    .addOption(libraryOption())
+    .addOption(new Option("--album <name>", "the photos of this album").conflicts(["photo", "all"]))
+    .addOption(new Option("--photo <id...>", "these photos").conflicts(["album", "all"]))
+    .addOption(new Option("--all", "all photos").conflicts(["album", "photo"]))
+    .addOption(new Option("--on <where>", "where to run").choices(["auto", "local"]).default("auto"))
+    .option("--priority <number>", "higher runs first", integer(-1000, 1000))
+    .addHelpText("after", examples('batch run --album "Grandparents"', "batch run --all --color-factor 0.8"))
+    .action(async (flags) => {
+      if (flags.album === undefined && flags.photo === undefined && flags.all !== true) {
+        throw new AutochromeError("usage", "Say which photos.", "Use --album NAME, --photo ID or --all.");
+      }
+      finish(await (await import("./commands/batch.ts")).batchRun(flags, output));
+    });
+  command("list", "All batches, newest first.", batch)
+    .addOption(libraryOption())
+    .action(async (flags) => finish(await (await import("./commands/batch.ts")).batchList(flags, output)));
+  const onBatch = [
+    ["show", "A batch's photos and their states.", "batchShow"],
+    ["pause", "Lets running photos finish and begins no new ones.", "batchPause"],
+    ["resume", "Goes on with a batch after a pause, an interruption or a crash.", "batchResume"],
+    ["cancel", "Gives up what is not finished; finished photos stay.", "batchCancel"],
+    ["retry", "Runs the failed photos of a batch again, and only those.", "batchRetry"],
+  ] as const;
+  for (const [name, about, run] of onBatch) {
+    command(name, about, batch)
+      .argument("<id>", "the batch")
+      .addOption(libraryOption())
+      .action(async (id, flags) =>
+        finish(await (await import("./commands/batch.ts"))[run](id, flags, output)),
+      );
+  }
+
+  command(
+    "export",
+    "Writes coloured versions into a folder: of each photo the accepted or else the newest one.",
+  )
+    .requiredOption("--out <folder>", "where to")
+    .addOption(libraryOption())
+    .option("--album <name>", "only this album")
+    .option("--accepted", "only versions that were accepted")
+    .addOption(
+      new Option("--format <format>", "format of the files").choices(["same", ...FORMATS]).default("same"),
+    )
+    .option("--side-by-side", "original and version in one picture")
+    .addHelpText("after", examples('export --album "Grandparents" --out ~/Desktop/coloured --format jpeg'))
+    .action(async (flags) =>
+      finish(await (await import("./commands/export.ts")).exportVersions(flags, output)),
+    );
+
+  command("devices", "Tries everything on this computer that could run the network.").action(async () =>
+    finish(await (await import("./commands/devices.ts")).devices(output)),
+  );
+
+  const models = command("models", "Model files.");
+  command("list", "All models.", models).action(async () =>
+    finish(await (await import("./commands/models.ts")).modelsList(output)),
+  );
+  command("verify", "Checks every model file against its digest.", models).action(async () =>
+    finish(await (await import("./commands/models.ts")).modelsVerify(output)),
+  );
+
+  command("backup", "Copies the library's database into a file, while it stays in use.")
+    .argument("[file]", "where to; otherwise a new file in the library's backups folder")
+    .addOption(libraryOption())
+    .action(async (file, flags) =>
+      finish(await (await import("./commands/safety.ts")).backup(file, flags, output)),
+    );
+  command("restore", "Puts a backup in the place of the library's database; the present one is kept aside.")
+    .argument("<file>", "the backup")
+    .addOption(libraryOption())
+    .action(async (file, flags) =>
+      finish(await (await import("./commands/safety.ts")).restore(file, flags, output)),
+    );
+  command("doctor", "Looks at everything and prints a report to paste into an issue.")
+    .addOption(libraryOption())
+    .action(async (flags) => finish(await (await import("./commands/doctor.ts")).doctor(flags, output)));
+  return program;
+}
+
+function integer(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!Number.isInteger(value) || value < low || value > high || text.trim() === "") {
+      throw new InvalidArgumentError(`It must be a whole number from ${low} to ${high}.`);
+    }
+    return value;
+  };
+}
+
+function decimal(low: number, high: number): (text: string) => number {
+  return (text) => {
+    const value = Number(text);
+    if (!(value >= low && value <= high) || text.trim() === "") {
+      throw new InvalidArgumentError(`It must be a number from ${low} to ${high}.`);
+    }
+    return value;
+  };
+}
+
+function packageVersion(): string {
+  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
+    version: string;
+  };
+  return version;
+}
+
+if (import.meta.main) {
+  enableCompileCache(); // commands are loaded after this: stripped types and compiled code are kept from run to run
+  // The network's threads come from the cores; Node's file threads are few by default, and decoding waits for them.
+  process.env.UV_THREADPOOL_SIZE ??= String(Math.max(4, availableParallelism()));
+  process.exitCode = await main(process.argv.slice(2));
+}

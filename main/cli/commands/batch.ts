@@ -1,0 +1,185 @@
+// `batch run|list|show|pause|resume|cancel|retry`: the library's queue.
+import { isOwnerAlive, type Plan, queuePhotos, runBatch } from "../../../app/batches/index.ts";
+import {
+  type Batch,
+  countItems,
+  getBatch,
+  type Library,
+  listBatches,
+  listItems,
+  releaseDead,
+  retryFailed,
+  setBatchState,
+} from "../../../app/catalogue/index.ts";
+import { createEngine, type Engine, type RecipeFlags, recipeFrom } from "../engine.ts";
+import { EXIT } from "../exit.ts";
+import { listenForInterrupt } from "../interrupt.ts";
+import { duration, type Output, printable } from "../output.ts";
+import { reportItem, type Tally, tallySentence } from "../report.ts";
+
+export interface LibraryFlag {
+  readonly library?: string;
+}
+
+export interface BatchRunFlags extends RecipeFlags, LibraryFlag {
+  readonly album?: string;
+  readonly photo?: readonly string[];
+  readonly all?: boolean;
+  readonly priority?: number;
+}
+
+/** Opens the library, does the work, closes everything. */
+async function withEngine(
+  flags: LibraryFlag,
+  work: (engine: Engine, library: Library) => Promise<number>,
+): Promise<number> {
+  const engine = createEngine({ library: flags.library });
+  try {
+    return await work(engine, await engine.library());
+  } finally {
+    await engine.close();
+  }
+}
+
+export function batchRun(flags: BatchRunFlags, output: Output): Promise<number> {
+  return withEngine(flags, async (engine, library) => {
+    const plan: Plan = { recipe: recipeFrom(engine.config, flags, output.say), existing: "adopt" };
+    const selection =
+      flags.photo !== undefined
+        ? { photos: flags.photo }
+        : flags.album !== undefined
+          ? { album: flags.album }
+          : {};
+    const batch = queuePhotos(library, selection, plan, { executor: "local", priority: flags.priority ?? 0 });
+    output.line({ batch: batch.id });
+    output.say(`Batch ${batch.id}`);
+    return run(engine, library, batch.id, output);
+  });
+}
+
+export function batchResume(id: string, flags: LibraryFlag, output: Output): Promise<number> {
+  return withEngine(flags, async (engine, library) => {
+    const batch = getBatch(library.db, id);
+    if (batch.state !== "finished") setBatchState(library.db, id, "active");
+    output.line({ batch: id });
+    return run(engine, library, id, output);
+  });
+}
+
+export function batchRetry(id: string, flags: LibraryFlag, output: Output): Promise<number> {
+  return withEngine(flags, async (engine, library) => {
+    const count = retryFailed(library.db, id);
+    output.line({ batch: id, retried: count });
+    output.say(`${count} failed ${count === 1 ? "photo is" : "photos are"} tried again.`);
+    return run(engine, library, id, output);
+  });
+}
+
+async function run(engine: Engine, library: Library, id: string, output: Output): Promise<number> {
+  const interrupt = listenForInterrupt(output);
+  const started = Date.now();
+  const tally: Tally = { done: 0, failed: 0, skipped: 0 };
+  try {
+    const executor = await engine.executor();
+    const counts = await runBatch({
+      library,
+      executor,
+      batch: id,
+      log: engine.log,
+      drain: interrupt.drain,
+      stop: interrupt.stop,
+      onItem: (event) => reportItem(output, event, tally),
+    });
+    const seconds = (Date.now() - started) / 1000;
+    const { state } = getBatch(library.db, id);
+    output.summary(
+      { batch: id, state, ...tally, counts, seconds, device: executor.device },
+      tallySentence(tally, seconds),
+    );
+    if (interrupt.drain.aborted) {
+      output.say(`Go on with: autochrome batch resume ${id}`);
+      return EXIT.interrupted;
+    }
+    return tally.failed > 0 ? EXIT.failed : EXIT.ok;
+  } finally {
+    interrupt.release();
+  }
+}
+
+export function batchList(flags: LibraryFlag, output: Output): Promise<number> {
+  return withEngine(flags, async (_, library) => {
+    const batches = listBatches(library.db);
+    for (const batch of batches) show(library, batch, output);
+    output.summary(
+      { batches: batches.length },
+      `${batches.length} ${batches.length === 1 ? "batch" : "batches"}.`,
+    );
+    return EXIT.ok;
+  });
+}
+
+export function batchShow(id: string, flags: LibraryFlag, output: Output): Promise<number> {
+  return withEngine(flags, async (_, library) => {
+    const { db } = library;
+    releaseDead(db, isOwnerAlive, Date.now());
+    const batch = getBatch(db, id);
+    for (let after = -1; ; ) {
+      const items = listItems(db, id, after);
+      if (items.length === 0) break;
+      for (const item of items) {
+        output.line({
+          item: item.id,
+          photo: item.photoId ?? null,
+          file: item.source,
+          state: item.state,
+          attempts: item.attempts,
+          ms: item.ms ?? null,
+          ...(item.error === undefined ? {} : { error: item.error }),
+        });
+        const why = item.error === undefined ? "" : `  ${item.error.message}`;
+        output.result(`${item.state.padEnd(9)}  ${printable(item.source)}${why}`);
+        after = item.position;
+      }
+    }
+    const counts = countItems(db, id);
+    output.summary({ batch: id, state: batch.state, ...counts }, sentence(batch, counts));
+    return EXIT.ok;
+  });
+}
+
+export function batchPause(id: string, flags: LibraryFlag, output: Output): Promise<number> {
+  return change(id, "paused", flags, output);
+}
+
+export function batchCancel(id: string, flags: LibraryFlag, output: Output): Promise<number> {
+  return change(id, "cancelled", flags, output);
+}
+
+function change(
+  id: string,
+  state: "paused" | "cancelled",
+  flags: LibraryFlag,
+  output: Output,
+): Promise<number> {
+  return withEngine(flags, async (_, library) => {
+    const batch = setBatchState(library.db, id, state);
+    releaseDead(library.db, isOwnerAlive, Date.now());
+    const counts = countItems(library.db, id);
+    output.summary({ batch: id, state, ...counts }, sentence(batch, counts));
+    return EXIT.ok;
+  });
+}
+
+function show(library: Library, batch: Batch, output: Output): void {
+  const counts = countItems(library.db, batch.id);
+  output.line({ batch: batch.id, state: batch.state, createdAt: batch.createdAt, ...counts });
+  output.result(sentence(batch, counts));
+}
+
+function sentence(batch: Batch, counts: ReturnType<typeof countItems>): string {
+  const parts = Object.entries(counts)
+    .filter(([, count]) => count > 0)
+    .map(([state, count]) => `${count} ${state}`);
+  const age = duration(Date.now() - Date.parse(batch.createdAt));
+  return `${batch.id}  ${batch.state}: ${parts.join(", ")} (made ${age} ago)`;
+}
