@@ -1,5 +1,5 @@
 // The contract of `colorize`, on real files through the real command line.
-import { chmod, copyFile, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
+import { chmod, mkdir, mkdtemp, readdir, rm, symlink, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
@@ -235,7 +235,8 @@ describe("colorize", () => {
 
   it("finishes what is under way at the first Ctrl-C, and leaves no half files", async () => {
     const input = await folder("stop/in");
-    for (let i = 0; i < 40; i++) await copyFile(join(root, "one.jpg"), join(input, `${i}.jpg`));
+    const described = await sharp(photo).withExif({ IFD0: { ImageDescription: "1936" } }).jpeg().toBuffer();
+    for (let i = 0; i < 40; i++) await writeFile(join(input, `${i}.jpg`), described);
     const out = join(root, "stop", "out");
     const running = start(["colorize", input, "--out", out, ...FAST], { AUTOCHROME_WORKERS: "1" });
     await running.lineWith((line) => line.status === "done");
@@ -245,6 +246,8 @@ describe("colorize", () => {
     const done = lines.filter((line) => line.status === "done").map((line) => line.output);
     expect(summary).toMatchObject({ done: done.length, failed: 0 });
     expect(done.length).toBeLessThan(40);
+    // The signal reached every process that the command had started; none of the results lacks its metadata.
+    for (const line of lines) expect(line.notes).toBeUndefined();
     expect((await readdir(out)).map((name) => join(out, name)).sort()).toEqual(done.sort());
   });
 

@@ -11,7 +11,7 @@ import {
   type PixelWorkers,
   writeResultMetadata,
 } from "../imaging/index.ts";
-import { AutochromeError, hashFile, toErrorRecord, writeAtomically } from "../kernel/index.ts";
+import { AutochromeError, toErrorRecord, writeAtomically } from "../kernel/index.ts";
 import type { Model } from "../modelstore/index.ts";
 import type { Inference } from "./inference.ts";
 import type { Recipe } from "./recipe.ts";
@@ -69,10 +69,18 @@ export async function colorizePhoto(job: PhotoJob, tools: Tools, signal?: AbortS
   const grey = prepared.input.data.slice(0, size.width * size.height);
   const [inferred, sourceHash] = await Promise.all([
     inference.run(grey, size.width, size.height, signal),
-    hashFile(source, signal),
+    workers.hash(source, signal),
   ]);
   if (job.sourceHash !== undefined && job.sourceHash !== sourceHash)
     throw changed(source, "since it was imported");
+  const provenance = {
+    software: job.software,
+    model: model.id,
+    modelSha256: model.sha256,
+    device: tools.device,
+    parameters: recordedParameters(recipe, size),
+    createdAt: job.createdAt,
+  };
   return writeAtomically(target, { overwrite: job.overwrite }, async (temporary) => {
     const result = await workers.render(
       source,
@@ -85,23 +93,17 @@ export async function colorizePhoto(job: PhotoJob, tools: Tools, signal?: AbortS
         gamut: recipe.parity ? "clip" : "chroma",
         format,
         quality: recipe.quality,
+        provenance,
       },
       signal,
     );
-    const notes = await writeResultMetadata(source, temporary, result, {
-      software: job.software,
-      model: model.id,
-      modelSha256: model.sha256,
-      device: tools.device,
-      parameters: recordedParameters(recipe, size),
-      createdAt: job.createdAt,
-    });
+    const notes = await writeResultMetadata(source, temporary, result, provenance);
     signal?.throwIfAborted();
     const after = await identity(source);
     if (after !== before) throw changed(source, "while it was being coloured");
     return {
       output: target,
-      outputHash: await hashFile(temporary),
+      outputHash: await workers.hash(temporary),
       sourceHash,
       width: result.width,
       height: result.height,

@@ -7,8 +7,9 @@ import { stat } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
-import { writeFileAtomically } from "../kernel/index.ts";
+import { AutochromeError, writeFileAtomically } from "../kernel/index.ts";
 import { type Raster, rasterBytes } from "./raster.ts";
+import { asTiff } from "./tiff.ts";
 import type { ImageFacts, OutputFormat } from "./types.ts";
 
 /** The format of a result: as wished; for "same" the source's, or a lossless one where we cannot write that. */
@@ -29,20 +30,38 @@ export function depthIn(format: OutputFormat, bitDepth: 8 | 16): 8 | 16 {
   return bitDepth === 16 && (format === "tiff" || format === "png") ? 16 : 8;
 }
 
+/** How a raster becomes a file. */
+export interface Encoding {
+  readonly format: OutputFormat;
+  /** JPEG, WebP and AVIF quality, 1–100. */
+  readonly quality: number;
+  /** The profile to embed; the pixels are converted to it where they are not in it. None leaves sRGB, unmarked. */
+  readonly profile: { readonly icc: Buffer; readonly convert: boolean } | undefined;
+  /** An XMP packet to embed. */
+  readonly xmp: string | undefined;
+}
+
+/** Most pixels a side that a format can have. */
+const LONGEST_SIDE: Partial<Record<OutputFormat, number>> = { jpeg: 65_535, webp: 16_383, avif: 16_384 };
+
 /**
  * Writes a raster. JPEG and AVIF keep full chroma resolution (4:4:4); PNG and TIFF are lossless and keep 16 bit.
- * @param profile an RGB profile to convert to and embed; none leaves sRGB, unmarked
  * @returns notes for the user
+ * @throws AutochromeError "output-unwritable" where the format cannot hold so large a picture
  */
-export async function encodeRaster(
-  raster: Raster,
-  target: string,
-  format: OutputFormat,
-  quality: number,
-  profile: Buffer | undefined,
-): Promise<string[]> {
+export async function encodeRaster(raster: Raster, target: string, encoding: Encoding): Promise<string[]> {
+  const { format, quality, profile, xmp } = encoding;
+  const longest = LONGEST_SIDE[format];
+  if (longest !== undefined && Math.max(raster.width, raster.height) > longest) {
+    throw new AutochromeError(
+      "output-unwritable",
+      `${format.toUpperCase()} can be at most ${longest} pixels wide or high; this photo is ${raster.width} × ${raster.height}.`,
+      "Choose TIFF or PNG.",
+    );
+  }
   const notes: string[] = [];
-  let image = open(raster);
+  const attach = profile !== undefined && !profile.convert;
+  let image = open(raster, attach ? profile.icc : undefined);
   const depth = depthIn(format, raster.bitDepth);
   if (depth < raster.bitDepth)
     notes.push(`${format.toUpperCase()} holds 8 bits per channel; the original has 16.`);
@@ -51,33 +70,41 @@ export async function encodeRaster(
     image = image.flatten({ background: "#ffffff" });
     notes.push("JPEG has no transparency; transparent parts became white.");
   }
-  if (profile !== undefined) image = image.withIccProfile(await profileFile(profile));
+  if (attach) image = image.keepIccProfile();
+  else if (profile !== undefined) image = image.withIccProfile(await profileFile(profile.icc));
+  if (xmp !== undefined) image = image.withXmp(xmp);
   await settings(image, format, quality, rasterBytes(raster)).toFile(target);
   return notes;
 }
 
-function settings(image: Sharp, format: OutputFormat, quality: number, bytes: number): Sharp {
+/** The encoder of a format, set up. @param bytes of the uncompressed pixels */
+export function settings(image: Sharp, format: OutputFormat, quality: number, bytes: number): Sharp {
   switch (format) {
     case "jpeg":
-      return image.jpeg({ quality, chromaSubsampling: "4:4:4" });
+      // Optimal Huffman tables need all coefficients in memory at once and take three times as long, for some per cent.
+      return image.jpeg({ quality, chromaSubsampling: "4:4:4", optimiseCoding: false });
     case "png":
       return image.png({ compressionLevel: 6, adaptiveFiltering: true });
     case "tiff":
       // BigTIFF only where the 4 GiB of a plain one could be passed: few readers know it.
       return image.tiff({ compression: "deflate", predictor: "horizontal", bigtiff: bytes > 3.5 * 2 ** 30 });
     case "webp":
-      return image.webp({ quality, smartSubsample: true });
+      // WebP's lossy form halves the colour's resolution; at full quality nothing less than lossless will do.
+      return image.webp({ quality, smartSubsample: true, lossless: quality === 100 });
     case "avif":
       return image.avif({ quality, chromaSubsampling: "4:4:4", effort: 3 });
   }
 }
 
-function open(raster: Raster): Sharp {
+/** @param icc a profile that sharp is to find in what it reads; a raster in a file has it already */
+function open(raster: Raster, icc: Buffer | undefined): Sharp {
   const options = { limitInputPixels: false, sequentialRead: true } as const;
   if (raster.file !== undefined) return sharp(raster.file, options);
   const { width, height, channels, samples } = raster;
   if (samples === undefined) throw new Error("a raster lies in memory or in a file");
-  return sharp(samples, { ...options, raw: { width, height, channels } });
+  return icc === undefined
+    ? sharp(samples, { ...options, raw: { width, height, channels } })
+    : sharp(asTiff(raster, samples, icc), options);
 }
 
 /** sharp takes profiles by path: each is put into the temporary folder once, under its own hash. */

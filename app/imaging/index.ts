@@ -11,7 +11,7 @@ export {
   readMetadata,
   writeResultMetadata,
 } from "./metadata.ts";
-export { inspectImage, type Limits, PHOTO_EXTENSIONS } from "./open.ts";
+export { inspectImage, type Limits, matchesExtension, PHOTO_EXTENSIONS } from "./open.ts";
 export type {
   Chroma,
   ImageFacts,

@@ -1,4 +1,4 @@
-// CIE Lab of sRGB, exactly (for tests and small things) and by tables (for whole photographs).
+// CIE Lab of sRGB, exactly. Whole photographs go through the tables of space.ts and the loop of merge.ts.
 //
 // Formulas: IEC 61966-2-1 for sRGB; CIE 1976 L*a*b* under D65; matrix and white as OpenCV's float conversion uses
 // them, because DDColor was trained on its numbers.
@@ -11,6 +11,9 @@ const M = [0.412453, 0.35758, 0.180423, 0.212671, 0.71516, 0.072169, 0.019334, 0
 
 // The inverse is computed, not copied: Lab → RGB must undo RGB → Lab to the last digit, so that L stays L.
 const INVERSE = invert(M);
+/** What each linear component adds to luminance. */
+export const LUMINANCE = [M[3], M[4], M[5]] as const;
+
 /** Linear RGB of (X/Xn, Y, Z/Zn), row-major. */
 export const XYZ_TO_RGB = INVERSE.map((value, index) =>
   index % 3 === 0 ? value * X_WHITE : index % 3 === 2 ? value * Z_WHITE : value,
@@ -71,11 +74,14 @@ export function labToRgb(lightness: number, a: number, b: number): Triple {
   return [fromLinear(red), fromLinear(green), fromLinear(blue)];
 }
 
-/** How far outside 0–1 a linear component may be before a colour counts as not existing: below half a level. */
-const SLACK = 1e-4;
+/** How far outside 0–1 a linear component may be before a colour counts as not existing: below a level of 16 bits. */
+export const SLACK = 1e-5;
+
+/** Halvings by which the largest chroma that exists is found. */
+export const BISECTIONS = 10;
 
 /**
- * The largest factor 0–1 (to 1/512) by which (a, b) can be multiplied so that the colour exists in sRGB at this
+ * The largest factor 0–1 (to 1/1024) by which (a, b) can be multiplied so that the colour exists in sRGB at this
  * lightness. L and hue stay. Bisection: at fixed L each linear component is a cubic of the factor, and neutral fits.
  */
 export function gamutFactor(lightness: number, a: number, b: number): number {
@@ -88,7 +94,7 @@ export function gamutFactorAt(luminance: number, fy: number, da: number, db: num
   if (fits(luminance, fy + da, fy - db)) return 1;
   let low = 0;
   let high = 1;
-  for (let step = 0; step < 9; step++) {
+  for (let step = 0; step < BISECTIONS; step++) {
     const middle = (low + high) / 2;
     if (fits(luminance, fy + da * middle, fy - db * middle)) low = middle;
     else high = middle;
@@ -96,17 +102,7 @@ export function gamutFactorAt(luminance: number, fy: number, da: number, db: num
   return low;
 }
 
-const [T0, T1, T2, T3, T4, T5, T6, T7, T8] = XYZ_TO_RGB as [
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-  number,
-];
+const [T0 = 0, T1 = 0, T2 = 0, T3 = 0, T4 = 0, T5 = 0, T6 = 0, T7 = 0, T8 = 0] = XYZ_TO_RGB;
 
 function fits(luminance: number, fx: number, fz: number): boolean {
   const x = unpivot(fx);
@@ -127,23 +123,14 @@ function unpivot(f: number): number {
   return f > 0.20689303442 ? f * f * f : (f - 16 / 116) / 7.787;
 }
 
-function invert(m: readonly number[]): number[] {
-  const [a, b, c, d, e, f, g, h, i] = m as [
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-    number,
-  ];
+/** Inverse of a 3 × 3 matrix, row-major. */
+export function invert(m: readonly number[]): number[] {
+  const [a = 0, b = 0, c = 0, d = 0, e = 0, f = 0, g = 0, h = 0, i = 0] = m;
   const A = e * i - f * h;
   const B = f * g - d * i;
   const C = d * h - e * g;
   const determinant = a * A + b * B + c * C;
-  return [
+  const adjugate = [
     A,
     c * h - b * i,
     b * f - c * e,
@@ -153,60 +140,17 @@ function invert(m: readonly number[]): number[] {
     C,
     b * g - a * h,
     a * e - b * d,
-  ].map((value) => value / determinant);
+  ];
+  return adjugate.map((value) => value / determinant);
 }
 
-/** Tables for one bit depth. Their sum for a pixel is its luminance 0–1. */
-export interface LevelTables {
-  readonly redY: Float32Array;
-  readonly greenY: Float32Array;
-  readonly blueY: Float32Array;
-}
-
-/** Which RGB the pixels are. libvips gives 16-bit pixels of photos with a profile as Display P3, not as sRGB. */
-export type Primaries = "srgb" | "p3";
-
-/** Luminance of linear Display P3 (SMPTE EG 432-1 primaries, D65). */
-const P3_LUMINANCE = [0.2289746, 0.6917385, 0.0792869] as const;
-/** Linear sRGB → linear Display P3; rows sum to 1, so that greys stay. */
-export const SRGB_TO_P3 = [
-  0.822462, 0.177538, 0, 0.033194, 0.966806, 0, 0.017083, 0.072397, 0.91052,
-] as const;
-
-const levelTables = new Map<string, LevelTables>();
-
-export function levelTablesFor(bitDepth: 8 | 16, primaries: Primaries): LevelTables {
-  const key = `${bitDepth} ${primaries}`;
-  let tables = levelTables.get(key);
-  if (tables === undefined) {
-    const top = bitDepth === 8 ? 255 : 65535;
-    const light = Float64Array.from({ length: top + 1 }, (_, level) => toLinear(level / top));
-    const [red, green, blue] = primaries === "srgb" ? [M[3], M[4], M[5]] : P3_LUMINANCE;
-    tables = {
-      redY: Float32Array.from(light, (value) => value * red),
-      greenY: Float32Array.from(light, (value) => value * green),
-      blueY: Float32Array.from(light, (value) => value * blue),
-    };
-    levelTables.set(key, tables);
-  }
-  return tables;
-}
-
-/** Entries of the tables over 0–1 that are read with linear interpolation. */
-export const STEPS = 65536;
-/** L* at luminance i/STEPS; one entry more than STEPS, and one to spare for the interpolation. */
-export const LIGHTNESS = table(lightnessOf);
-/** sRGB component 0–1 at linear light i/STEPS. */
-export const GAMMA = table(fromLinear);
-
-/**
- * Output level of linear light i/STEPS. With 8 bits a level is at least 19 entries wide, so that the nearest entry is
- * within 1/40 level of the exact value; 16 bits need {@link GAMMA} and interpolation.
- */
-export const GAMMA_8 = Uint8Array.from({ length: STEPS + 2 }, (_, index) =>
-  Math.round(255 * fromLinear(Math.min(1, index / STEPS))),
-);
-
-function table(of: (t: number) => number): Float32Array {
-  return Float32Array.from({ length: STEPS + 2 }, (_, index) => of(Math.min(1, index / STEPS)));
+/** Product of two 3 × 3 matrices, row-major. */
+export function multiply(left: readonly number[], right: readonly number[]): number[] {
+  return left.map((_, index) => {
+    const row = index - (index % 3);
+    const column = index % 3;
+    return (
+      left[row]! * right[column]! + left[row + 1]! * right[3 + column]! + left[row + 2]! * right[6 + column]!
+    );
+  });
 }

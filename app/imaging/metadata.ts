@@ -1,14 +1,16 @@
 // EXIF, IPTC and XMP: what a photo says about itself, and what a result says about its making.
 //
-// Owns: the exiftool processes, reading dates of unequal precision, the tags that mark a result.
+// Owns: the exiftool processes, reading dates of unequal precision, what is carried over and what is not.
 // Must never: write to a source, or let a photo fail because its metadata is broken.
+import { type ChildProcess, spawn } from "node:child_process";
 import { symlink, unlink } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { extname, join } from "node:path";
-import { ExifTool, type WriteTags } from "exiftool-vendored";
+import { DefaultExiftoolArgs, ExifTool, exiftoolPath } from "exiftool-vendored";
 import { z } from "zod";
 import { newId } from "../kernel/index.ts";
-import type { Provenance } from "./types.ts";
+import { marksOf } from "./provenance.ts";
+import type { Provenance, RenderResult } from "./types.ts";
 
 /** A date as exact as it is known: 1936, 1936-02 or 1936-02-11. */
 export interface PhotoDate {
@@ -30,17 +32,21 @@ export interface PhotoMetadata {
 
 const NONE: PhotoMetadata = { people: [], keywords: [] };
 
-/**
- * IPTC's term for a picture of which part was made by a trained model: the capture is real, the colour is not.
- * http://cv.iptc.org/newscodes/digitalsourcetype/
- */
-const SOURCE_TYPE = "http://cv.iptc.org/newscodes/digitalsourcetype/compositeWithTrainedAlgorithmicMedia";
-
 let tool: ExifTool | undefined;
 
 function exiftool(): ExifTool {
-  tool ??= new ExifTool({ maxProcs: 2, taskTimeoutMillis: 30_000, geolocation: false });
+  tool ??= new ExifTool({
+    maxProcs: 2,
+    taskTimeoutMillis: 180_000,
+    geolocation: false,
+    ...(process.platform === "win32" ? {} : { processFactory: spawnApart }),
+  });
   return tool;
+}
+
+/** In a process group of its own: Ctrl-C in a terminal must not end it under the work that is being finished. */
+async function spawnApart(): Promise<ChildProcess> {
+  return spawn("perl", [await exiftoolPath(), ...DefaultExiftoolArgs], { stdio: "pipe", detached: true });
 }
 
 /** Ends the exiftool processes; the next call starts them again. */
@@ -136,59 +142,67 @@ export function parsePhotoDate(value: string | undefined): PhotoDate | undefined
   return { text: `${year}-${month}-${day}`, precision: "day" };
 }
 
+/** What of the source's metadata would be untrue of the result, or belongs to other pixels. */
+const LEFT_BEHIND = [
+  "--IFD1:all",
+  "--IFD2:all",
+  "--PreviewImage",
+  "--ThumbnailImage",
+  "--PhotoshopThumbnail",
+  "--XMP-xmp:Thumbnails",
+  // What XMP repeats of the file's own structure: orientation, size, bits.
+  ...["Orientation", "ImageWidth", "ImageHeight", "BitsPerSample", "SamplesPerPixel", "Compression"].map(
+    (tag) => `--XMP-tiff:${tag}`,
+  ),
+  "--XMP-tiff:PhotometricInterpretation",
+  "--XMP-tiff:PlanarConfiguration",
+  "--XMP-exif:ExifImageWidth",
+  "--XMP-exif:ExifImageHeight",
+  // Gain maps and films that were appended to the source.
+  "--XMP-hdrgm:all",
+  "--XMP-GContainer:all",
+  "--XMP-GCamera:all",
+];
+
 /**
  * Gives a result its source's metadata and says how it was made: XMP history, creator tool, IPTC digital source type.
- * The orientation becomes 1, because the pixels are already turned; embedded previews of the grey original go.
- * The same record gives the same bytes: nothing here reads a clock or makes an id.
+ * The orientation becomes 1, because the pixels are already turned; embedded previews of the grey original stay behind.
+ * The same record gives the same bytes. Nothing is left to do where the encoder has marked the result.
  * @param target our own new file
  * @returns notes; metadata that cannot be carried over is no reason to lose the picture
  */
 export async function writeResultMetadata(
   source: string,
   target: string,
-  size: { readonly width: number; readonly height: number; readonly standardProfile: boolean },
+  result: Pick<RenderResult, "width" | "height" | "isMarked">,
   provenance: Provenance,
 ): Promise<string[]> {
-  const parameters = Object.entries({
-    model: provenance.model,
-    modelSha256: provenance.modelSha256,
-    device: provenance.device,
-    ...provenance.parameters,
-  })
-    .map(([key, value]) => `${key}=${value}`)
-    .join("; ");
-  const made = {
-    "XMP-xmp:CreatorTool": provenance.software,
-    "EXIF:Software": provenance.software,
-    "XMP-iptcExt:DigitalSourceType": SOURCE_TYPE,
-    "XMP-xmpMM:HistoryAction+": ["colorized"],
-    "XMP-xmpMM:HistorySoftwareAgent+": [provenance.software],
-    "XMP-xmpMM:HistoryWhen+": [provenance.createdAt],
-    "XMP-xmpMM:HistoryParameters+": [parameters],
-  } as unknown as WriteTags;
+  if (result.isMarked) return [];
+  const { creatorTool, digitalSourceType, history } = marksOf(provenance);
   const own = [
+    `-XMP-xmp:CreatorTool=${creatorTool}`,
+    `-EXIF:Software=${creatorTool}`,
+    `-XMP-iptcExt:DigitalSourceType=${digitalSourceType}`,
+    `-XMP-xmpMM:History+={${Object.entries(history)
+      .map(([field, value]) => `${field}=${inStructure(value)}`)
+      .join(",")}}`,
     "-Orientation#=1",
-    "-XMP-tiff:all=",
-    "-IFD1:all=",
-    "-PreviewImage=",
-    "-PhotoshopThumbnail=",
-    `-ExifIFD:ExifImageWidth=${size.width}`,
-    `-ExifIFD:ExifImageHeight=${size.height}`,
+    `-ExifIFD:ExifImageWidth=${result.width}`,
+    `-ExifIFD:ExifImageHeight=${result.height}`,
   ];
-  const write = (from: string | undefined) =>
-    exiftool().write(target, made, {
-      ignoreMinorErrors: true,
-      writeArgs: [
-        "-overwrite_original",
-        "-m",
-        // Previews of the grey original stay behind; a profile other than sRGB was embedded by the encoder.
-        ...(from === undefined
-          ? []
-          : ["-tagsFromFile", from, "-all:all", "--IFD1:all", "--PreviewImage", "--ThumbnailImage"]),
-        ...(from === undefined || !size.standardProfile ? [] : ["-ICC_Profile"]),
-        ...own,
-      ],
-    });
+  const write = async (from: string | undefined) => {
+    const carried = from === undefined ? [] : ["-tagsFromFile", from, "-all:all", ...LEFT_BEHIND];
+    try {
+      await exiftool().write(
+        target,
+        {},
+        { ignoreMinorErrors: true, writeArgs: ["-overwrite_original", "-m", ...carried, ...own] },
+      );
+    } catch (error) {
+      await unlink(`${target}_exiftool_tmp`).catch(() => undefined);
+      throw error;
+    }
+  };
   try {
     await withPlainName(source, write);
     return [];
@@ -200,6 +214,11 @@ export async function writeResultMetadata(
       return ["Metadata could not be written (exiftool did not work)."];
     }
   }
+}
+
+/** A value inside exiftool's notation for structures, on one line. */
+function inStructure(value: string): string {
+  return value.replaceAll(/[|,{}[\]]/g, "|$&").replaceAll(/\s+/g, " ");
 }
 
 /** exiftool takes one argument per line: a name with a line break is handed over through a link. */

@@ -6,8 +6,10 @@ import { open } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
 import { AutochromeError, toErrorRecord } from "../kernel/index.ts";
-import { fromLinear, levelTablesFor, luminanceOf, type Primaries, rgbToLab } from "./lab.ts";
+import { coloursOf } from "./colours.ts";
+import { fromLinear } from "./lab.ts";
 import { materialise, type Raster } from "./raster.ts";
+import { type ColourSpace, levelTablesFor, luminanceIn, SRGB } from "./space.ts";
 import type { ImageFacts, ImageFormat, NetworkInput } from "./types.ts";
 
 export interface Limits {
@@ -15,20 +17,24 @@ export interface Limits {
   readonly maxMegapixels: number;
 }
 
-/** An opened file: its facts, its profile, and a way to start decoding pipelines on it. */
+/** An opened file: its facts, its colours, and ways to start decoding it. */
 export interface OpenImage {
   readonly path: string;
   readonly facts: ImageFacts;
-  /** The embedded RGB profile, where it is a usable one other than sRGB: results are converted to it. */
-  readonly profile: Buffer | undefined;
-  /** The embedded profile is sRGB itself: carried over as it is, never converted through. */
-  readonly standardProfile: boolean;
-  /** What the 16-bit pixels of {@link pipeline} are; 8-bit ones are always sRGB. */
-  readonly primaries: Primaries;
-  /** Whether any EXIF, IPTC or XMP is embedded. */
+  /** What the levels of {@link native} pixels mean. */
+  readonly space: ColourSpace;
+  /** What the levels of a result mean. */
+  readonly resultSpace: ColourSpace;
+  /** The profile that a result carries; its pixels are to be converted to it where they are not in it already. */
+  readonly resultProfile: { readonly icc: Buffer; readonly convert: boolean } | undefined;
+  /** Whether anything is embedded that is worth reading: EXIF, IPTC, XMP, comments. */
   readonly hasMetadata: boolean;
-  /** A pipeline that gives upright sRGB pixels: 8 bit, or 16 bit when asked for. */
-  pipeline(bitDepth: 8 | 16): Sharp;
+  /** Nothing is in the file but pixels and a profile: no metadata, no resolution. */
+  readonly isBare: boolean;
+  /** Upright pixels in {@link space}, with all their bits: 3 channels, or 4 with alpha. */
+  native(): Sharp;
+  /** Upright pixels for the eye: sRGB, 8 bit. */
+  display(): Sharp;
 }
 
 /** First bytes of formats that are photographs but that this build cannot decode. */
@@ -78,14 +84,11 @@ export async function openImage(path: string, limits: Limits): Promise<OpenImage
     notes.push(`The file has ${pages} ${format === "tiff" ? "pages" : "frames"}; only the first was used.`);
   const orientation = metadata.orientation ?? 1;
   const turned = orientation >= 5;
-  const icc = iccOf(metadata.icc);
-  if (metadata.icc !== undefined && icc === undefined)
-    notes.push("The colour profile is damaged and was ignored.");
   const bitDepth =
     metadata.depth === "uchar" || metadata.depth === undefined || metadata.depth === "char" ? 8 : 16;
   const colour = colourOf(metadata.space);
-  const standard =
-    icc !== undefined && colour === "rgb" && /^s?RGB( IEC|$| built-in|2014)|^c2$/i.test(icc.name);
+  const colours = coloursOf(metadata.icc, colour, bitDepth);
+  if (colours.note !== undefined) notes.push(colours.note);
   const facts: ImageFacts = {
     format,
     width: turned ? height : width,
@@ -95,31 +98,43 @@ export async function openImage(path: string, limits: Limits): Promise<OpenImage
     hasAlpha: metadata.hasAlpha,
     orientation,
     pages,
-    ...(icc === undefined ? {} : { iccName: icc.name }),
+    ...(colours.profileName === undefined ? {} : { iccName: colours.profileName }),
     notes,
   };
-  const options: SharpOptions = {
-    ...base,
-    // Turning by 90° reads columns: libvips then decodes to a temporary file instead of streaming.
-    sequentialRead: orientation === 1,
-    // A damaged profile must not decide, and converting sRGB to sRGB would only cost time and rounding.
-    ignoreIcc: standard || (metadata.icc !== undefined && icc === undefined),
-  };
+  // Turning by 90° reads columns: libvips then decodes to a temporary file instead of streaming.
+  const options: SharpOptions = { ...base, sequentialRead: orientation === 1 };
+  // TIFF keeps descriptions among its own tags, which sharp does not show.
+  const hasMetadata =
+    format === "tiff" ||
+    format === "gif" ||
+    [metadata.exif, metadata.iptc, metadata.xmp, metadata.comments].some((part) => part !== undefined) ||
+    (format === "jpeg" && hasJpegNotes(head));
   return {
     path,
     facts,
-    profile: icc?.space === "RGB " && colour === "rgb" && !standard ? metadata.icc : undefined,
-    standardProfile: standard,
-    primaries: icc !== undefined && !standard && bitDepth === 16 && colour === "rgb" ? "p3" : "srgb",
-    hasMetadata: metadata.exif !== undefined || metadata.iptc !== undefined || metadata.xmp !== undefined,
-    pipeline(depth) {
-      const opened = sharp(input, options).autoOrient();
-      return depth === 16
-        ? opened.pipelineColourspace("rgb16").toColourspace("rgb16")
-        : opened.toColourspace("srgb");
+    space: colours.space,
+    resultSpace: colours.resultSpace,
+    resultProfile: colours.resultProfile,
+    hasMetadata,
+    isBare: !hasMetadata && (metadata.density === undefined || metadata.density === SCREEN_DENSITY),
+    native() {
+      const opened = sharp(input, { ...options, ignoreIcc: !colours.convertToNative }).autoOrient();
+      if (bitDepth === 16) opened.pipelineColourspace("rgb16").toColourspace("rgb16");
+      else opened.toColourspace("srgb");
+      return colours.resultProfile?.convert === false ? opened.keepIccProfile() : opened;
+    },
+    display() {
+      const opened = sharp(input, { ...options, ignoreIcc: !colours.convertToDisplay }).autoOrient();
+      // Reduced to 8 bits first: otherwise sharp converts 16-bit pixels to Display P3 and calls them sRGB.
+      if (metadata.space === "rgb16") opened.pipelineColourspace("srgb");
+      if (metadata.space === "grey16") opened.pipelineColourspace("b-w");
+      return opened.toColourspace("srgb");
     },
   };
 }
+
+/** What libvips reports where a file gives no resolution. */
+const SCREEN_DENSITY = 72;
 
 /** Facts of a file without decoding its pixels. */
 export async function inspectImage(path: string, limits: Limits): Promise<ImageFacts> {
@@ -127,15 +142,14 @@ export async function inspectImage(path: string, limits: Limits): Promise<ImageF
 }
 
 /**
- * All pixels as upright sRGB. Dispose of the raster when done.
+ * All pixels, upright. Dispose of the raster when done.
  * @param scratch where a large photo's pixels may lie meanwhile; must not exist
  */
 export async function openRaster(image: OpenImage, scratch: string): Promise<Raster> {
   const { width, height, bitDepth, hasAlpha } = image.facts;
-  const bytes = width * height * (hasAlpha ? 4 : 3) * (bitDepth / 8);
-  return decoding(image, () =>
-    materialise(image.pipeline(bitDepth), bitDepth, image.primaries, bytes, scratch),
-  );
+  const { space, resultSpace } = image;
+  const shape = { width, height, bitDepth, channels: hasAlpha ? 4 : 3, space, resultSpace };
+  return decoding(image, () => materialise(image.native(), shape, scratch));
 }
 
 /**
@@ -144,9 +158,9 @@ export async function openRaster(image: OpenImage, scratch: string): Promise<Ras
  */
 export async function prepareInput(image: OpenImage, width: number, height: number): Promise<NetworkInput> {
   const pixels = await decoding(image, () =>
-    image.pipeline(8).removeAlpha().resize(width, height, { fit: "fill" }).raw().toBuffer(),
+    image.display().removeAlpha().resize(width, height, { fit: "fill" }).raw().toBuffer(),
   );
-  const { redY, greenY, blueY } = levelTablesFor(8, "srgb");
+  const { redY, greenY, blueY } = levelTablesFor(SRGB, 8);
   const data = new Float32Array(3 * width * height);
   const size = width * height;
   for (let i = 0; i < size; i++) {
@@ -188,8 +202,7 @@ export async function prepareParityInput(
           lower[x0 * channels + channel]! * (x0 + 1 - fx) + lower[x1 * channels + channel]! * (fx - x0);
         return (above * (y0 + 1 - fy) + below * (fy - y0)) / top;
       };
-      const [lightness] = rgbToLab(mix(0), mix(1), mix(2));
-      data[y * width + x] = fromLinear(luminanceOf(lightness));
+      data[y * width + x] = fromLinear(luminanceIn(raster.space, mix(0), mix(1), mix(2)));
     }
   }
   data.copyWithin(size, 0, size);
@@ -212,6 +225,14 @@ export async function decoding<T>(image: OpenImage, decode: () => Promise<T>): P
         { cause },
       );
     }
+    if (/too many channels|limitInputChannels|channels/i.test(text)) {
+      throw new AutochromeError(
+        "unsupported-image",
+        `${name} has more colour channels than Autochrome knows.`,
+        "Export it as RGB or greyscale with the program it came from.",
+        { cause },
+      );
+    }
     if (/out of memory|unable to allocate/i.test(text)) {
       throw new AutochromeError(
         "out-of-memory",
@@ -229,6 +250,22 @@ export async function decoding<T>(image: OpenImage, decode: () => Promise<T>): P
   }
 }
 
+/** Enough for the segments of a JPEG before its pixels, also with a usual profile. */
+const HEAD = 64 * 1024;
+
+/** Whether a JPEG has segments that may hold somebody's words: comments and those of applications. */
+function hasJpegNotes(head: string): boolean {
+  let at = 2;
+  while (at + 4 <= head.length && head.charCodeAt(at) === 0xff) {
+    const marker = head.charCodeAt(at + 1);
+    if (marker === 0xda) return false; // pixels begin
+    const harmless = marker === 0xe0 || marker === 0xee || head.startsWith("ICC_PROFILE\0", at + 4);
+    if (marker === 0xfe || (marker >= 0xe0 && marker <= 0xef && !harmless)) return true;
+    at += 2 + head.charCodeAt(at + 2) * 256 + head.charCodeAt(at + 3);
+  }
+  return true; // not to be seen from the head
+}
+
 async function readHead(path: string, name: string): Promise<{ head: string; size: number }> {
   try {
     const handle = await open(path, "r");
@@ -236,8 +273,8 @@ async function readHead(path: string, name: string): Promise<{ head: string; siz
       const stat = await handle.stat();
       if (!stat.isFile())
         throw new AutochromeError("not-an-image", `${name} is not a file.`, "Choose a photo.");
-      const bytes = Buffer.alloc(32);
-      const { bytesRead } = await handle.read(bytes, 0, 32, 0);
+      const bytes = Buffer.alloc(HEAD);
+      const { bytesRead } = await handle.read(bytes, 0, HEAD, 0);
       return { head: bytes.toString("latin1", 0, bytesRead), size: stat.size };
     } finally {
       await handle.close();
@@ -262,14 +299,7 @@ async function inputFor(path: string): Promise<string | Buffer> {
 
 function unreadable(name: string, head: string, cause: unknown): AutochromeError {
   const kind = UNSUPPORTED.find(([pattern]) => pattern.test(head))?.[1];
-  if (kind !== undefined) {
-    return new AutochromeError(
-      "unsupported-image",
-      `${name} is a ${kind} file, which cannot be opened here.`,
-      "Export it as TIFF, PNG or JPEG with the program it came from.",
-      { cause },
-    );
-  }
+  if (kind !== undefined) return unsupported(name, kind, cause);
   const known =
     /^(\xff\xd8\xff|\x89PNG|GIF8|II\x2a\x00|MM\x00\x2a|II\x2b\x00|RIFF....WEBP|....ftypavif)/s.test(head);
   return known
@@ -287,9 +317,22 @@ function unreadable(name: string, head: string, cause: unknown): AutochromeError
       );
 }
 
+function unsupported(name: string, kind: string, cause?: unknown): AutochromeError {
+  return new AutochromeError(
+    "unsupported-image",
+    `${name} is a ${kind} file, which cannot be opened here.`,
+    "Export it as TIFF, PNG or JPEG with the program it came from.",
+    { cause },
+  );
+}
+
 function formatOf(metadata: Metadata, name: string): ImageFormat {
   const { format } = metadata;
-  if (format === "heif") return metadata.compression === "av1" ? "avif" : "heif";
+  if (format === "heif") {
+    if (metadata.compression === "av1") return "avif";
+    if (sharp.format.heif.input.fileSuffix?.includes(".heic") === true) return "heif";
+    throw unsupported(name, "HEIC");
+  }
   if (format === "jpeg" || format === "png" || format === "tiff" || format === "webp" || format === "gif")
     return format;
   throw new AutochromeError(
@@ -312,7 +355,8 @@ const EXTENSIONS: Record<ImageFormat, readonly string[]> = {
 /** Extensions that a folder walk takes for photos, lower case with their dot. */
 export const PHOTO_EXTENSIONS: ReadonlySet<string> = new Set(Object.values(EXTENSIONS).flat());
 
-function matchesExtension(format: ImageFormat, path: string): boolean {
+/** Whether a file name ends as files of this format do. */
+export function matchesExtension(format: ImageFormat, path: string): boolean {
   return EXTENSIONS[format].includes(extname(path).toLowerCase());
 }
 
@@ -321,39 +365,4 @@ function colourOf(space: string | undefined): ImageFacts["colour"] {
   if (space === "cmyk") return "cmyk";
   if (space === "lab" || space === "labs" || space === "labq") return "lab";
   return "rgb";
-}
-
-/** Name and colour space of a profile that is whole: right length, "acsp" signature, a plausible tag table. */
-function iccOf(icc: Buffer | undefined): { name: string; space: string } | undefined {
-  if (icc === undefined || icc.length < 132 || icc.toString("latin1", 36, 40) !== "acsp") return undefined;
-  if (icc.readUInt32BE(0) > icc.length) return undefined;
-  const count = icc.readUInt32BE(128);
-  if (count === 0 || 132 + count * 12 > icc.length) return undefined;
-  let name = "unnamed profile";
-  for (let tag = 0; tag < count; tag++) {
-    const at = 132 + tag * 12;
-    const offset = icc.readUInt32BE(at + 4);
-    const length = icc.readUInt32BE(at + 8);
-    if (offset + length > icc.length) return undefined;
-    if (icc.toString("latin1", at, at + 4) === "desc")
-      name = describeTag(icc.subarray(offset, offset + length)) || name;
-  }
-  return { name, space: icc.toString("latin1", 16, 20) };
-}
-
-/** Text of an ICC v2 "desc" or v4 "mluc" element. */
-function describeTag(tag: Buffer): string {
-  const type = tag.toString("latin1", 0, 4);
-  if (type === "desc" && tag.length > 12) {
-    return tag.toString("latin1", 12, Math.min(tag.length, 12 + tag.readUInt32BE(8))).replace(/\0.*$/s, "");
-  }
-  if (type === "mluc" && tag.length >= 28) {
-    const length = tag.readUInt32BE(20);
-    const offset = tag.readUInt32BE(24);
-    if (offset + length > tag.length) return "";
-    return Buffer.from(tag.subarray(offset, offset + (length & ~1)))
-      .swap16()
-      .toString("utf16le");
-  }
-  return "";
 }

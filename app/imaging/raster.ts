@@ -5,7 +5,7 @@
 import { type FileHandle, open, unlink } from "node:fs/promises";
 import { endianness } from "node:os";
 import type { Sharp } from "sharp";
-import type { Primaries } from "./lab.ts";
+import type { ColourSpace } from "./space.ts";
 
 const HEADER = 64;
 /** Rasters up to this many bytes stay in memory. */
@@ -19,7 +19,10 @@ export interface RasterShape {
   /** 3: RGB, 4: RGB and alpha. */
   readonly channels: 3 | 4;
   readonly bitDepth: 8 | 16;
-  readonly primaries: Primaries;
+  /** What the photo's levels mean. */
+  readonly space: ColourSpace;
+  /** What the coloured picture's levels mean, which take their place. */
+  readonly resultSpace: ColourSpace;
 }
 
 /** Where rows can be read and written in place. `file` is set when the pixels lie in a .v file. */
@@ -35,48 +38,51 @@ export interface Raster extends RasterShape {
 }
 
 /** Bytes that a raster of this shape takes. */
-export function rasterBytes(shape: Omit<RasterShape, "primaries">): number {
+export function rasterBytes(shape: Pick<RasterShape, "width" | "height" | "channels" | "bitDepth">): number {
   return shape.width * shape.height * shape.channels * (shape.bitDepth / 8);
 }
 
 /**
- * Runs a sharp pipeline that ends in sRGB or rgb16 pixels into a raster.
+ * Runs a sharp pipeline that ends in srgb or rgb16 pixels into a raster.
+ * @param shape what is known of it beforehand
  * @param file where the pixels go if they are too many for memory; created here, removed by dispose()
  */
 export async function materialise(
   pipeline: Sharp,
-  bitDepth: 8 | 16,
-  primaries: Primaries,
-  bytes: number,
+  shape: Omit<RasterShape, "channels"> & { readonly channels: number },
   file: string,
 ): Promise<Raster> {
-  if (bytes <= MEMORY_LIMIT) {
+  const channels = channelsOf(shape.channels);
+  const { width, height, bitDepth } = shape;
+  if (rasterBytes({ ...shape, channels }) <= MEMORY_LIMIT) {
     const { data, info } = await pipeline
       .raw({ depth: bitDepth === 16 ? "ushort" : "uchar" })
       .toBuffer({ resolveWithObject: true });
+    if (info.width !== width || info.height !== height || info.channels !== channels) throw unforeseen(info);
     const samples =
       bitDepth === 16
         ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2)
         : new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
-    return memoryRaster(
-      { width: info.width, height: info.height, channels: channelsOf(info.channels), bitDepth, primaries },
-      samples,
-    );
+    return memoryRaster({ ...shape, channels }, samples);
   }
   try {
     const info = await pipeline.toFile(file);
-    const shape = {
-      width: info.width,
-      height: info.height,
-      channels: channelsOf(info.channels),
-      bitDepth,
-      primaries,
-    };
-    return await fileRaster(shape, file);
+    if (info.width !== width || info.height !== height || info.channels !== channels) throw unforeseen(info);
+    return await fileRaster({ ...shape, channels }, file);
   } catch (error) {
     await unlink(file).catch(() => undefined);
     throw error;
   }
+}
+
+function unforeseen(info: {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+}): Error {
+  return new Error(
+    `decoded to ${info.width} × ${info.height} × ${info.channels}, which its header did not say`,
+  );
 }
 
 function channelsOf(count: number): 3 | 4 {

@@ -64,6 +64,8 @@ export interface RenderOptions {
   readonly format: OutputFormat;
   /** JPEG, WebP and AVIF quality, 1–100. */
   readonly quality: number;
+  /** Where the source has no metadata to be carried over, this is embedded at once, which spares another pass. */
+  readonly provenance?: Provenance;
 }
 
 /** What was written. */
@@ -72,13 +74,19 @@ export interface RenderResult {
   readonly height: number;
   readonly format: OutputFormat;
   readonly bitDepth: 8 | 16;
-  /** The source carries an sRGB profile, which the result should carry too; the pixels already are sRGB. */
-  readonly standardProfile: boolean;
+  /** The result says already how it was made, and the source has nothing else to say. */
+  readonly isMarked: boolean;
   readonly notes: readonly string[];
 }
 
 /** What a look at the pixels of a photo tells the catalogue. */
 export interface Ingested {
+  /** sha256 of the file, hex. */
+  readonly hash: string;
+  /** Bytes. */
+  readonly size: number;
+  /** Time of the last change, milliseconds since 1970. */
+  readonly mtime: number;
   readonly facts: ImageFacts;
   /** Neutral, sepia or otherwise toned: colour is a function of lightness alone. */
   readonly isMonochrome: boolean;

@@ -1,7 +1,8 @@
 // A pixel worker thread: does one task at a time. Owns: sharp's settings in the thread.
 // Must never: hold state between tasks.
 import sharp from "sharp";
-import { AutochromeError, type ErrorRecord, toErrorRecord } from "../kernel/index.ts";
+import { AutochromeError, type ErrorRecord, hashFile, toErrorRecord } from "../kernel/index.ts";
+import { convert, pairUp } from "./convert.ts";
 import { ingest } from "./ingest.ts";
 import { prepare, render } from "./render.ts";
 
@@ -9,11 +10,13 @@ import { prepare, render } from "./render.ts";
 sharp.concurrency(1);
 sharp.cache(false);
 
-const tasks = { ingest, prepare, render };
+const tasks = { hash: (path: string) => hashFile(path), ingest, prepare, render, convert, pairUp };
 
 type Tasks = typeof tasks;
 export type TaskName = keyof Tasks;
-export type TaskArguments<Name extends TaskName> = Parameters<Tasks[Name]>;
+/** What a task is called with, but for the check that some take as their last argument. */
+export type TaskArguments<Name extends TaskName> =
+  Parameters<Tasks[Name]> extends [...infer Given, () => void] ? Given : Parameters<Tasks[Name]>;
 export type TaskResult<Name extends TaskName> = Awaited<ReturnType<Tasks[Name]>>;
 
 export interface Task<Name extends TaskName = TaskName> {
@@ -21,6 +24,8 @@ export interface Task<Name extends TaskName = TaskName> {
   readonly parameters: TaskArguments<Name>;
   /** What the task is about, for error sentences. */
   readonly about: string;
+  /** Shared with the pool; becomes 1 when the task is no longer wanted. */
+  readonly stop: Int32Array;
 }
 
 /** Errors cross the thread as records: class instances do not survive the copy. */
@@ -31,11 +36,15 @@ export type Outcome<T> =
 export default async function run<Name extends TaskName>(
   task: Task<Name>,
 ): Promise<Outcome<TaskResult<Name>>> {
+  const throwIfStopped = () => {
+    if (Atomics.load(task.stop, 0) === 1) throw new DOMException("The task was stopped.", "AbortError");
+  };
   try {
+    throwIfStopped();
     const work = tasks[task.name] as unknown as (
-      ...parameters: TaskArguments<Name>
+      ...parameters: [...TaskArguments<Name>, () => void]
     ) => Promise<TaskResult<Name>>;
-    return { ok: true, value: await work(...task.parameters) };
+    return { ok: true, value: await work(...task.parameters, throwIfStopped) };
   } catch (thrown) {
     return { ok: false, error: explain(thrown, task.about) };
   }

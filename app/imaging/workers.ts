@@ -4,12 +4,26 @@ import { basename } from "node:path";
 import { Piscina } from "piscina";
 import { errorFromRecord } from "../kernel/index.ts";
 import type { Limits } from "./open.ts";
-import type { Chroma, ImageFacts, Ingested, NetworkInput, RenderOptions, RenderResult } from "./types.ts";
+import type {
+  Chroma,
+  ImageFacts,
+  Ingested,
+  NetworkInput,
+  OutputFormat,
+  RenderOptions,
+  RenderResult,
+} from "./types.ts";
 import type { Outcome, Task, TaskArguments, TaskName, TaskResult } from "./worker.ts";
 
+/**
+ * What the pool does. Every call rejects with an AutochromeError, or with its signal's reason when that is aborted; an
+ * abort takes effect between steps (a decode that has begun is finished) and leaves nothing but the caller's target.
+ */
 export interface PixelWorkers {
   readonly threads: number;
-  /** See {@link ingest}: facts, monochrome or not, thumbnail, by one decode. */
+  /** sha256 of a file, hex, without decoding it. */
+  hash(path: string, signal?: AbortSignal): Promise<string>;
+  /** See {@link ingest}: hash, facts, monochrome or not, thumbnail, by one decode. */
   ingest(path: string, thumbnail: string | undefined, signal?: AbortSignal): Promise<Ingested>;
   /** Reads a photo for the network; see {@link prepare}. */
   prepare(
@@ -31,6 +45,16 @@ export interface PixelWorkers {
     options: RenderOptions,
     signal?: AbortSignal,
   ): Promise<RenderResult>;
+  /** Re-encodes a picture; see {@link convert}. */
+  convert(source: string, target: string, format: OutputFormat, quality: number): Promise<void>;
+  /** Original and version in one picture; see {@link pairUp}. */
+  pairUp(
+    original: string,
+    version: string,
+    target: string,
+    format: OutputFormat,
+    quality: number,
+  ): Promise<void>;
   /** Stops the threads; running tasks are given up. */
   close(): Promise<void>;
 }
@@ -53,16 +77,23 @@ export function createPixelWorkers(options: {
     parameters: TaskArguments<Name>,
     signal: AbortSignal | undefined,
   ): Promise<TaskResult<Name>> {
-    const task: Task<Name> = { name, parameters, about: basename(path) };
-    const outcome = (await pool.run(task, signal === undefined ? {} : { signal })) as Outcome<
-      TaskResult<Name>
-    >;
+    signal?.throwIfAborted();
+    // Not piscina's own signal, which kills the thread: what libvips has begun would go on and leave files behind.
+    const stop = new Int32Array(new SharedArrayBuffer(4));
+    const onAbort = () => Atomics.store(stop, 0, 1);
+    signal?.addEventListener("abort", onAbort, { once: true });
+    const task: Task<Name> = { name, parameters, about: basename(path), stop };
+    const outcome: Outcome<TaskResult<Name>> = await pool
+      .run(task)
+      .finally(() => signal?.removeEventListener("abort", onAbort));
+    signal?.throwIfAborted();
     if (!outcome.ok) throw errorFromRecord(outcome.error);
     return outcome.value;
   }
 
   return {
     threads: options.threads,
+    hash: (path, signal) => run("hash", path, [path], signal),
     ingest: (path, thumbnail, signal) => run("ingest", path, [path, thumbnail, options.limits], signal),
     prepare: (path, size, signal) =>
       run(
@@ -73,6 +104,10 @@ export function createPixelWorkers(options: {
       ),
     render: (source, chroma, grey, target, how, signal) =>
       run("render", source, [source, chroma, grey, target, how, options.limits], signal),
+    convert: (source, target, format, quality) =>
+      run("convert", source, [source, target, format, quality, options.limits], undefined),
+    pairUp: (original, version, target, format, quality) =>
+      run("pairUp", original, [original, version, target, format, quality, options.limits], undefined),
     close: () => pool.destroy(),
   };
 }

@@ -23,8 +23,8 @@ export const configSchema = z.strictObject({
   workers: z.coerce.number().int().min(1).max(64).default(Math.min(8, availableParallelism())),
   /** Threads of the network on the CPU. */
   inferenceThreads: z.coerce.number().int().min(1).max(256).default(availableParallelism()),
-  /** JPEG and WebP quality of results, 1–100. High by default: lightness must stay the original's. */
-  quality: z.coerce.number().int().min(1).max(100).default(98),
+  /** JPEG, WebP and AVIF quality of results, 1–100. At 100 lightness stays the original's through a JPEG's rounding. */
+  quality: z.coerce.number().int().min(1).max(100).default(100),
   /** Largest photo that is opened, in megapixels. */
   maxMegapixels: z.coerce.number().min(1).max(4000).default(600),
   logLevel: z.enum(["silent", "fatal", "error", "warn", "info", "debug", "trace"]).default("warn"),

@@ -68,7 +68,14 @@ describe("createNames", () => {
   it("keeps paths apart that a disk may take for the same, in the same way every time", () => {
     const wished = ["/o/a.png", "/o/A.PNG", "/o/b.png", "/o/a.png", "/o/é.png", "/o/e\u0301.png"];
     const given = wished.map(createNames());
-    expect(given).toEqual(["/o/a.png", "/o/A (2).PNG", "/o/b.png", "/o/a (3).png", "/o/é.png", "/o/é (2).png"]);
+    expect(given).toEqual([
+      "/o/a.png",
+      "/o/A (2).PNG",
+      "/o/b.png",
+      "/o/a (3).png",
+      "/o/é.png",
+      "/o/é (2).png",
+    ]);
     expect(wished.map(createNames())).toEqual(given);
   });
 

@@ -14,7 +14,7 @@ import { silentLogger } from "../../app/kernel/index.ts";
 import { findModel } from "../../app/modelstore/index.ts";
 
 const CORES = availableParallelism();
-const QUALITY = 98;
+const QUALITY = 100;
 const ROUNDS = 3;
 
 export interface ThroughputFigures {

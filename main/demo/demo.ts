@@ -43,7 +43,7 @@ try {
     keepAspect: true,
     parity: false,
     format: "same",
-    quality: 98,
+    quality: 100,
   } as const;
   const batch = queuePhotos(
     library,

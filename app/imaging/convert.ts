@@ -1,0 +1,66 @@
+// Finished pictures into other forms: another format, or original and version side by side.
+// Must never: change the colours of what it converts.
+import sharp, { type Sharp } from "sharp";
+import { settings } from "./encode.ts";
+import { decoding, type Limits, openImage } from "./open.ts";
+import type { OutputFormat } from "./types.ts";
+
+/** Height of a side-by-side picture, in pixels, where the photo is at least as high. */
+const PAIR_HEIGHT = 1600;
+
+/** Re-encodes a picture of ours; metadata and profile come along. @param target must not exist */
+export async function convert(
+  source: string,
+  target: string,
+  format: OutputFormat,
+  quality: number,
+  limits: Limits,
+): Promise<void> {
+  const { facts } = await openImage(source, limits);
+  let image: Sharp = sharp(source, {
+    limitInputPixels: false,
+    sequentialRead: true,
+    failOn: "error",
+  }).keepMetadata();
+  if (facts.bitDepth === 16 && (format === "tiff" || format === "png")) {
+    image = image.pipelineColourspace("rgb16").toColourspace("rgb16");
+  }
+  if (format === "jpeg" && facts.hasAlpha) image = image.flatten({ background: "#ffffff" });
+  const bytes = facts.width * facts.height * 4 * (facts.bitDepth / 8);
+  await settings(image, format, quality, bytes).toFile(target);
+}
+
+/** Original left, version right, equally high, in sRGB. @param target must not exist */
+export async function pairUp(
+  original: string,
+  version: string,
+  target: string,
+  format: OutputFormat,
+  quality: number,
+  limits: Limits,
+): Promise<void> {
+  const [left, right] = await Promise.all([openImage(original, limits), openImage(version, limits)]);
+  const height = Math.min(PAIR_HEIGHT, right.facts.height);
+  const half = async (image: typeof left) =>
+    decoding(image, () =>
+      image
+        .display()
+        .flatten({ background: "#ffffff" })
+        .resize({ height, withoutEnlargement: false })
+        .raw()
+        .toBuffer({ resolveWithObject: true }),
+    );
+  const [before, after] = [await half(left), await half(right)];
+  const gap = Math.max(2, Math.round(height / 100));
+  const raw = (part: typeof before) => ({
+    input: part.data,
+    raw: { width: part.info.width, height: part.info.height, channels: 3 as const },
+  });
+  const canvas = sharp({
+    create: { width: before.info.width + gap + after.info.width, height, channels: 3, background: "#ffffff" },
+  }).composite([
+    { ...raw(before), left: 0, top: 0 },
+    { ...raw(after), left: before.info.width + gap, top: 0 },
+  ]);
+  await settings(canvas, format, quality, 0).toFile(target);
+}
