@@ -2,12 +2,13 @@
 //
 // Owns: the order of the steps (walk, look, record, find what is gone) and how many files are under way.
 // Must never: write, move or delete a photo of the user's, or let one bad file stop the others.
+import { mkdir } from "node:fs/promises";
 import { setImmediate } from "node:timers/promises";
 import type { PixelWorkers } from "../imaging/index.ts";
 import type { ErrorRecord } from "../kernel/index.ts";
 import { ensureAlbum, place } from "./albums.ts";
 import type { Library } from "./library.ts";
-import { lookAt, type Outcome } from "./look.ts";
+import { type Looking, lookAt, type Outcome } from "./look.ts";
 import { settleMissing } from "./missing.ts";
 import { readAhead } from "./readahead.ts";
 import { type Known, type Recorded, recordFile, recordUnchanged } from "./record.ts";
@@ -70,8 +71,14 @@ export async function importPhotos(
   const started = performance.now();
   const { db } = library;
   const album = options.album === undefined ? undefined : ensureAlbum(library, options.album);
+  await mkdir(library.thumbnails, { recursive: true });
   const { roots, failed } = await resolveSources(sources, library.folder);
-  const looking = { library, workers: options.workers, copy: options.copy === true, copies: new Map() };
+  const looking: Looking = {
+    library,
+    workers: options.workers,
+    copy: options.copy === true,
+    copies: new Map(),
+  };
   const files = readAhead(walk(roots, library.folder), AHEAD);
   const counts = { imported: 0, duplicate: 0, unchanged: 0, moved: 0, failed: 0, missing: 0 };
   const seen = new Set<number>();

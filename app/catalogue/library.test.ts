@@ -98,9 +98,11 @@ test.skipIf(process.getuid?.() === 0 || process.platform === "win32")(
   },
 );
 
-test("a path that is a file is told", async () => {
+test("a path that is a file's is told", async () => {
   await writeFile(join(folder, "file"), "");
-  await expect(openLibrary(join(folder, "file"))).rejects.toMatchObject({ code: expect.stringMatching(/./) });
+  for (const path of ["file", "file/library"]) {
+    await expect(openLibrary(join(folder, path))).rejects.toMatchObject({ code: "usage" });
+  }
 });
 
 test("the file system of a folder is that of the nearest mount", () => {

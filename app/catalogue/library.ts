@@ -7,6 +7,7 @@ import { mkdir, mkdtemp, readdir, readFile, realpath, unlink } from "node:fs/pro
 import { tmpdir } from "node:os";
 import { join, resolve } from "node:path";
 import {
+  AutochromeError,
   errorFromRecord,
   isInside,
   isTemporaryName,
@@ -48,7 +49,8 @@ export function layoutOf(folder: string) {
 /**
  * Opens the library in a folder, making or migrating it where necessary.
  * @param folder path, or ":memory:" for a library that vanishes when it is closed (its files lie in a temporary folder)
- * @throws AutochromeError "library-newer", "library-damaged", "library-busy", "output-unwritable", "disk-full"
+ * @throws AutochromeError "library-newer", "library-damaged", "library-busy", "output-unwritable", "disk-full", "usage" when
+ * the path is a file's
  */
 export async function openLibrary(folder: string): Promise<Library> {
   const temporary = folder === ":memory:";
@@ -85,6 +87,15 @@ async function prepare<T>(folder: string, work: () => Promise<T>): Promise<T> {
   try {
     return await work();
   } catch (thrown) {
+    if (
+      thrown instanceof Error &&
+      "code" in thrown &&
+      (thrown.code === "EEXIST" || thrown.code === "ENOTDIR")
+    ) {
+      throw new AutochromeError("usage", `${folder} is no folder.`, "Choose a folder for the library.", {
+        cause: thrown,
+      });
+    }
     throw errorFromRecord(toErrorRecord(thrown, `the library folder ${folder}`));
   }
 }

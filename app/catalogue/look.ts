@@ -58,32 +58,42 @@ async function look(file: FileState, { library, workers, copy, copies }: Looking
   const { path } = file;
   // Decoding is what costs; a file that may be a duplicate is hashed first.
   const early = isSizeKnown(db, file.size) ? await workers.hash(path) : undefined;
-  const photo = early === undefined ? undefined : findByHash(db, early);
-  const isOwn = photo?.path === path;
-  const isLost = photo !== undefined && !isOwn && (photo.isMissing || !(await isPresent(photo)));
-  const details = photo === undefined ? await examine(library, path, workers) : undefined;
-  const hash = details?.hash ?? early ?? "";
+  const known = early === undefined ? undefined : findByHash(db, early);
+  const examined = known === undefined ? await examine(library, path, workers) : undefined;
+  const hash = examined?.details.hash ?? early ?? "";
+  const now = examined?.file ?? file; // it may have changed since the walk came by
+  const photo = known ?? findByHash(db, hash); // another file with this content may have been recorded meanwhile
+  const isLost = photo !== undefined && photo.path !== path && (photo.isMissing || !(await isPresent(photo)));
   let copied: FileState | undefined;
-  if (copy && (details !== undefined || isLost)) {
+  if (copy && (photo === undefined || isLost)) {
     const underWay = copies.get(hash) ?? copyIn(library, path, hash, workers);
     copies.set(hash, underWay);
+    underWay.catch(() => copies.delete(hash));
     copied = await underWay;
   }
   const record: FileRecord = {
-    file: copied ?? file,
+    file: copied ?? now,
     name: basename(path),
     hash,
-    details,
+    details: examined?.details,
     gone: isLost ? photo.path : undefined,
-    copiedFrom: copied === undefined ? undefined : file,
+    copiedFrom: copied === undefined ? undefined : now,
   };
   return { kind: "looked", path, record };
 }
 
-async function examine(library: Library, path: string, workers: PixelWorkers): Promise<Details> {
-  const { hash, facts, isMonochrome, hasMetadata } = await ingestWithThumbnail(library, path, workers);
+async function examine(
+  library: Library,
+  path: string,
+  workers: PixelWorkers,
+): Promise<{ readonly file: FileState; readonly details: Details }> {
+  const { hash, size, mtime, facts, isMonochrome, hasMetadata } = await ingestWithThumbnail(
+    library,
+    path,
+    workers,
+  );
   const metadata = hasMetadata ? await readMetadata(path) : { people: [], keywords: [] };
-  return {
+  const details = {
     hash,
     format: facts.format,
     width: facts.width,
@@ -105,6 +115,7 @@ async function examine(library: Library, path: string, workers: PixelWorkers): P
     rating: metadata.rating,
     notes: facts.notes,
   };
+  return { file: { path, size, mtime }, details };
 }
 
 /**

@@ -65,8 +65,8 @@ export interface PhotoFilter {
   readonly missing?: boolean | undefined;
 }
 
-/** The columns that make a {@link Photo}. */
-export const PHOTO_COLUMNS = [
+/** The columns that make a {@link Photo}; {@link toPhoto} goes by their places. */
+const PHOTO_COLUMNS = [
   "photo.id",
   "photo.hash",
   "photo.path",
@@ -96,49 +96,55 @@ export const PHOTO_COLUMNS = [
   "photo.missing_since",
 ] as const;
 
-type WithoutTable<Name> = Name extends `photo.${infer Column}` ? Column : never;
-export type PhotoRow = Pick<
-  Selectable<PhotoTable>,
-  WithoutTable<(typeof PHOTO_COLUMNS)[number]> & keyof PhotoTable
->;
+export const PHOTO_SELECTION = sql.join(PHOTO_COLUMNS.map((column) => sql.ref(column)));
 
-export function toPhoto(row: PhotoRow): Photo {
+type ValueOf<Name> = Name extends `photo.${infer Column extends keyof PhotoTable}`
+  ? Selectable<PhotoTable>[Column]
+  : never;
+
+type ValuesOf<Names extends readonly string[]> = { -readonly [Index in keyof Names]: ValueOf<Names[Index]> };
+
+/** The values of {@link PHOTO_COLUMNS}, in that order. */
+export type PhotoTuple = ValuesOf<typeof PHOTO_COLUMNS>;
+
+export function toPhoto(values: readonly [...PhotoTuple, ...rest: unknown[]]): Photo {
   return {
-    id: row.id,
-    hash: row.hash,
-    path: row.path,
-    name: row.name,
-    size: row.size,
-    mtime: row.mtime,
-    format: row.format,
-    width: row.width,
-    height: row.height,
-    bitDepth: row.bit_depth,
-    colour: row.colour,
-    hasAlpha: row.has_alpha === 1,
-    orientation: row.orientation,
-    pages: row.pages,
-    iccName: row.icc_name ?? undefined,
-    isMono: row.is_mono === 1,
-    takenAt: row.taken_at ?? undefined,
-    takenPrecision: (row.taken_precision as Photo["takenPrecision"] | null) ?? undefined, // as its CHECK says
-    title: row.title ?? undefined,
-    caption: row.caption ?? undefined,
-    place: row.place ?? undefined,
-    people: listOf(row.people),
-    keywords: listOf(row.keywords),
-    rating: row.rating ?? undefined,
-    notes: listOf(row.notes),
-    importedAt: row.imported_at,
-    missingSince: row.missing_since ?? undefined,
+    id: values[0],
+    hash: values[1],
+    path: values[2],
+    name: values[3],
+    size: values[4],
+    mtime: values[5],
+    format: values[6],
+    width: values[7],
+    height: values[8],
+    bitDepth: values[9],
+    colour: values[10],
+    hasAlpha: values[11] === 1,
+    orientation: values[12],
+    pages: values[13],
+    iccName: values[14] ?? undefined,
+    isMono: values[15] === 1,
+    takenAt: values[16] ?? undefined,
+    takenPrecision: (values[17] as Photo["takenPrecision"] | null) ?? undefined, // as its CHECK says
+    title: values[18] ?? undefined,
+    caption: values[19] ?? undefined,
+    place: values[20] ?? undefined,
+    people: listOf(values[21]),
+    keywords: listOf(values[22]),
+    rating: values[23] ?? undefined,
+    notes: listOf(values[24]),
+    importedAt: values[25],
+    missingSince: values[26] ?? undefined,
   };
 }
 
 /** @throws AutochromeError "not-found" */
 export function getPhoto(library: Library, id: string): Photo {
   const { db } = library;
-  const row = db.get(db.build.selectFrom("photo").select(PHOTO_COLUMNS).where("id", "=", id));
-  if (row !== undefined) return toPhoto(row);
+  const query = sql<PhotoTuple>`select ${PHOTO_SELECTION} from photo where id = ${id}`;
+  const [values] = db.tuples({ compile: () => query.compile(db.build) });
+  if (values !== undefined) return toPhoto(values);
   throw new AutochromeError(
     "not-found",
     `There is no photo ${id}.`,

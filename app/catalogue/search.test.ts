@@ -201,6 +201,8 @@ test("a photo is found by any run of words of its own text", () => {
 });
 
 test("an expression has a bounded number of words", () => {
+  const many = `${"word ".repeat(39)}1930s 1940s ${"more ".repeat(100)}`;
+  expect(matchExpression(many)?.split(" ")).toHaveLength(40);
   fc.assert(
     fc.property(fc.array(anyText, { maxLength: 50 }), (parts) => {
       const expression = matchExpression(parts.join(" "));

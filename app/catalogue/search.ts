@@ -68,6 +68,7 @@ export function matchExpression(text: string): string | undefined {
   let room = MOST_WORDS;
   let open = true; // the last phrase may go on
   for (const part of text.split(/\s+/u)) {
+    if (room <= 0) break;
     const all = words(part);
     const [decade] = /^\d/.test(all[0] ?? "") && all.length <= 3 ? decadesIn(all.join(" ")) : [];
     const found = decade === undefined ? all.slice(0, room) : [decade];

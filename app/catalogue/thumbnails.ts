@@ -5,6 +5,7 @@ import { dirname, join } from "node:path";
 import type { Ingested, PixelWorkers } from "../imaging/index.ts";
 import { AutochromeError, temporaryBeside } from "../kernel/index.ts";
 import type { Library } from "./library.ts";
+import { isGone } from "./walk.ts";
 
 /** Where the thumbnail (WebP) of a content lies, when it is there. @param hash sha256 of the photo, hex */
 export function thumbnailPath(library: Library, hash: string): string {
@@ -23,6 +24,7 @@ export async function ensureThumbnail(
   const path = thumbnailPath(library, photo.hash);
   const there = await stat(path).catch(() => undefined);
   if (there !== undefined) return path;
+  await mkdir(library.thumbnails, { recursive: true }); // the whole cache may have been thrown away
   const { hash } = await ingestWithThumbnail(library, photo.path, workers);
   if (hash === photo.hash) return path;
   throw new AutochromeError(
@@ -33,7 +35,10 @@ export async function ensureThumbnail(
   );
 }
 
-/** Looks at a photo and leaves its thumbnail in the cache. @throws AutochromeError when it cannot be read */
+/**
+ * Looks at a photo and leaves its thumbnail in the cache, whose folder must be there.
+ * @throws AutochromeError when it cannot be read
+ */
 export async function ingestWithThumbnail(
   library: Library,
   path: string,
@@ -41,18 +46,20 @@ export async function ingestWithThumbnail(
 ): Promise<Ingested> {
   // The content's hash, and with it the name, is known only afterwards; the sweep knows this folder.
   const temporary = temporaryBeside(join(library.thumbnails, "thumbnail"), ".webp");
-  await mkdir(library.thumbnails, { recursive: true });
   try {
     const ingested = await workers.ingest(path, temporary);
     const target = thumbnailPath(library, ingested.hash);
-    await mkdir(dirname(target), { recursive: true });
     const file = await open(temporary, "r+");
     try {
       await file.sync();
     } finally {
       await file.close();
     }
-    await rename(temporary, target);
+    await rename(temporary, target).catch(async (error: unknown) => {
+      if (!isGone(error)) throw error;
+      await mkdir(dirname(target), { recursive: true }); // the first one whose hash begins so
+      await rename(temporary, target);
+    });
     return ingested;
   } finally {
     await unlink(temporary).catch(() => undefined); // gone when all went well

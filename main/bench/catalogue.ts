@@ -35,8 +35,10 @@ const TIME = 4000;
 export async function benchCatalogue(photos = PHOTOS): Promise<CatalogueFigures[]> {
   const folder = await mkdtemp(join(tmpdir(), "autochrome-bench-"));
   try {
-    const library = await openLibrary(folder);
-    fillSynthetic(library, photos);
+    const filled = await openLibrary(folder);
+    fillSynthetic(filled, photos);
+    filled.close();
+    const library = await openLibrary(folder); // both sides with caches that begin empty, and no log
     const bare = new Sqlite(library.db.file, { readonly: true });
     bare.pragma("cache_size = -65536");
     bare.pragma("mmap_size = 268435456");
@@ -121,9 +123,9 @@ function queriesOf(library: Library, request: PageRequest): Query[] {
     ...library,
     db: {
       ...db,
-      all: (query) => {
+      tuples: (query) => {
         queries.push(query.compile());
-        return db.all(query);
+        return db.tuples(query);
       },
       get: (query) => {
         queries.push(query.compile());
