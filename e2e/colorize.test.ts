@@ -235,7 +235,10 @@ describe("colorize", () => {
 
   it("finishes what is under way at the first Ctrl-C, and leaves no half files", async () => {
     const input = await folder("stop/in");
-    const described = await sharp(photo).withExif({ IFD0: { ImageDescription: "1936" } }).jpeg().toBuffer();
+    const described = await sharp(photo)
+      .withExif({ IFD0: { ImageDescription: "1936" } })
+      .jpeg()
+      .toBuffer();
     for (let i = 0; i < 40; i++) await writeFile(join(input, `${i}.jpg`), described);
     const out = join(root, "stop", "out");
     const running = start(["colorize", input, "--out", out, ...FAST], { AUTOCHROME_WORKERS: "1" });

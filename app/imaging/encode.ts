@@ -61,6 +61,7 @@ export async function encodeRaster(raster: Raster, target: string, encoding: Enc
   }
   const notes: string[] = [];
   const attach = profile !== undefined && !profile.convert;
+  await raster.frame(attach ? profile.icc : undefined);
   let image = open(raster, attach ? profile.icc : undefined);
   const depth = depthIn(format, raster.bitDepth);
   if (depth < raster.bitDepth)
@@ -96,7 +97,7 @@ export function settings(image: Sharp, format: OutputFormat, quality: number, by
   }
 }
 
-/** @param icc a profile that sharp is to find in what it reads; a raster in a file has it already */
+/** @param icc a profile that sharp is to find in what it reads; a raster in a file was framed with it */
 function open(raster: Raster, icc: Buffer | undefined): Sharp {
   const options = { limitInputPixels: false, sequentialRead: true } as const;
   if (raster.file !== undefined) return sharp(raster.file, options);

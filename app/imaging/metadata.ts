@@ -190,40 +190,51 @@ export async function writeResultMetadata(
     `-ExifIFD:ExifImageWidth=${result.width}`,
     `-ExifIFD:ExifImageHeight=${result.height}`,
   ];
-  const write = async (from: string | undefined) => {
+  const write = async (from: string | undefined): Promise<readonly string[]> => {
     const carried = from === undefined ? [] : ["-tagsFromFile", from, "-all:all", ...LEFT_BEHIND];
     try {
-      await exiftool().write(
+      const { updated, warnings } = await exiftool().write(
         target,
         {},
-        { ignoreMinorErrors: true, writeArgs: ["-overwrite_original", "-m", ...carried, ...own] },
+        // Without MWG's rules, by which one standard's caption would replace another's.
+        {
+          useMWG: false,
+          ignoreMinorErrors: true,
+          writeArgs: ["-overwrite_original", "-m", ...carried, ...own],
+        },
       );
+      if (updated !== 1) throw new Error("exiftool wrote nothing"); // it says no more where the source is not readable
+      return warnings ?? [];
     } catch (error) {
       await unlink(`${target}_exiftool_tmp`).catch(() => undefined);
       throw error;
     }
   };
+  const lost = "The original's metadata is damaged and could not be carried over completely.";
   try {
-    await withPlainName(source, write);
-    return [];
+    const warnings = await withPlainName(source, write);
+    return warnings.some((warning) => !/\[minor\]|No writable tags/i.test(warning)) ? [lost] : [];
   } catch {
     try {
       await write(undefined);
-      return ["The original's metadata is damaged and could not be carried over."];
+      return [lost];
     } catch {
       return ["Metadata could not be written (exiftool did not work)."];
     }
   }
 }
 
-/** A value inside exiftool's notation for structures, on one line. */
+/** A value inside exiftool's notation for structures. */
 function inStructure(value: string): string {
-  return value.replaceAll(/[|,{}[\]]/g, "|$&").replaceAll(/\s+/g, " ");
+  return value.replaceAll(/[|,{}[\]]/g, "|$&");
 }
 
-/** exiftool takes one argument per line: a name with a line break is handed over through a link. */
+/**
+ * exiftool takes one argument per line, and %d, %f and the like in a source's name for parts of the target's: paths
+ * with line breaks or per cent signs are handed over through a link.
+ */
 async function withPlainName<T>(path: string, use: (path: string) => Promise<T>): Promise<T> {
-  if (!/[\n\r]/.test(path)) return use(path);
+  if (!/[\n\r%]/.test(path)) return use(path);
   const link = join(tmpdir(), `autochrome-${newId()}${extname(path).replaceAll(/[^.A-Za-z0-9]/g, "")}`);
   await symlink(path, link);
   try {

@@ -2,6 +2,7 @@
 //
 // Owns: recognising content (never trusting the extension), limits, turning by EXIF orientation, ICC → sRGB.
 // Must never: write to a source file, or decode a file before its header has passed the limits.
+import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
@@ -225,14 +226,6 @@ export async function decoding<T>(image: OpenImage, decode: () => Promise<T>): P
         { cause },
       );
     }
-    if (/too many channels|limitInputChannels|channels/i.test(text)) {
-      throw new AutochromeError(
-        "unsupported-image",
-        `${name} has more colour channels than Autochrome knows.`,
-        "Export it as RGB or greyscale with the program it came from.",
-        { cause },
-      );
-    }
     if (/out of memory|unable to allocate/i.test(text)) {
       throw new AutochromeError(
         "out-of-memory",
@@ -268,7 +261,8 @@ function hasJpegNotes(head: string): boolean {
 
 async function readHead(path: string, name: string): Promise<{ head: string; size: number }> {
   try {
-    const handle = await open(path, "r");
+    // A named pipe called like a photo would be waited for until somebody writes into it.
+    const handle = await open(path, constants.O_RDONLY | (constants.O_NONBLOCK ?? 0));
     try {
       const stat = await handle.stat();
       if (!stat.isFile())
@@ -298,6 +292,14 @@ async function inputFor(path: string): Promise<string | Buffer> {
 }
 
 function unreadable(name: string, head: string, cause: unknown): AutochromeError {
+  if (cause instanceof Error && cause.message.includes("channel limit")) {
+    return new AutochromeError(
+      "unsupported-image",
+      `${name} has more colour channels than Autochrome knows.`,
+      "Export it as RGB or greyscale with the program it came from.",
+      { cause },
+    );
+  }
   const kind = UNSUPPORTED.find(([pattern]) => pattern.test(head))?.[1];
   if (kind !== undefined) return unsupported(name, kind, cause);
   const known =

@@ -29,18 +29,21 @@ export function marksOf(provenance: Provenance): Marks {
     device: provenance.device,
     ...provenance.parameters,
   };
+  const written = Object.entries(parameters).map(([key, value]) => `${key}=${value}`);
   return {
-    creatorTool: provenance.software,
+    creatorTool: onOneLine(provenance.software),
     digitalSourceType: SOURCE_TYPE,
     history: {
       action: "colorized",
-      softwareAgent: provenance.software,
+      softwareAgent: onOneLine(provenance.software),
       when: provenance.createdAt,
-      parameters: Object.entries(parameters)
-        .map(([key, value]) => `${key}=${value}`)
-        .join("; "),
+      parameters: onOneLine(written.join("; ")),
     },
   };
+}
+
+function onOneLine(text: string): string {
+  return text.replaceAll(/\s+/g, " ").trim();
 }
 
 /** The marks as an XMP packet of their own. */

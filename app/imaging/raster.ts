@@ -6,6 +6,7 @@ import { type FileHandle, open, unlink } from "node:fs/promises";
 import { endianness } from "node:os";
 import type { Sharp } from "sharp";
 import type { ColourSpace } from "./space.ts";
+import { TIFF_LIMIT, tiffFrame } from "./tiff.ts";
 
 const HEADER = 64;
 /** Rasters up to this many bytes stay in memory. */
@@ -33,6 +34,11 @@ export interface Raster extends RasterShape {
   read(y: number, count: number): Promise<Samples>;
   /** Puts rows back; nothing to do for a view of a raster in memory. */
   write(y: number, rows: Samples): Promise<void>;
+  /**
+   * Frames a raster in a file as a TIFF with this profile, if any, ready to be encoded: libvips maps its own ".v" files
+   * into memory whole, and reads TIFFs piece by piece. Nothing to do for a raster in memory, or one too large for a TIFF.
+   */
+  frame(icc: Buffer | undefined): Promise<void>;
   /** Closes and removes the file, where there is one. */
   dispose(): Promise<void>;
 }
@@ -97,6 +103,7 @@ function memoryRaster(shape: RasterShape, samples: Samples): Raster {
     samples,
     read: async (y, count) => samples.subarray(y * stride, (y + count) * stride),
     write: async () => undefined,
+    frame: async () => undefined,
     dispose: async () => undefined,
   };
 }
@@ -136,6 +143,13 @@ async function fileRaster(shape: RasterShape, file: string): Promise<Raster> {
         );
         put += bytesWritten;
       }
+    },
+    async frame(icc) {
+      if (HEADER + stride * shape.height > TIFF_LIMIT) return;
+      const { head, directoryStart, directory } = tiffFrame(shape, HEADER, icc);
+      await handle.write(head, 0, head.length, 0);
+      await handle.truncate(directoryStart);
+      await handle.write(directory, 0, directory.length, directoryStart);
     },
     async dispose() {
       await handle.close();

@@ -136,11 +136,15 @@ export const SRGB_COLORANTS = [
   [0.14307, 0.06061, 0.7141],
 ] as const;
 
-/** An ICC profile of three colorants and a curve, or (without colorants) a grey one. */
+/**
+ * An ICC profile of three colorants and a curve, or (without colorants) a grey one.
+ * @param tables further elements that make the profile one of tables by way of Lab
+ */
 export function makeProfile(
   name: string,
   curve: TestCurve,
   colorants?: readonly (readonly number[])[],
+  tables: readonly (readonly [string, Buffer])[] = [],
 ): Buffer {
   const curveTag = encodeCurve(curve);
   const tags: (readonly [string, Buffer])[] = [
@@ -156,6 +160,7 @@ export function makeProfile(
           [`${"rgb"[i]}XYZ`, element("XYZ ", ...colorant.map(fixed))] as const,
           [`${"rgb"[i]}TRC`, curveTag] as const,
         ])),
+    ...tables,
   ];
   let offset = 132 + 12 * tags.length;
   const table = tags.map(([tag, content]) => {
@@ -168,7 +173,7 @@ export function makeProfile(
   header.writeUInt32BE("type" in curve ? 0x04200000 : 0x02100000, 8);
   header.write("mntr", 12);
   header.write(colorants === undefined ? "GRAY" : "RGB ", 16);
-  header.write("XYZ ", 20);
+  header.write(tables.length === 0 ? "XYZ " : "Lab ", 20);
   header.writeUInt16BE(2026, 24);
   header.writeUInt16BE(1, 26);
   header.writeUInt16BE(1, 28);

@@ -13,7 +13,7 @@ beforeEach(async () => {
 afterEach(() => rm(folder, { recursive: true }));
 
 test("defaults < file < environment < what the caller passes", async () => {
-  expect(loadConfig(environment).quality).toBe(98);
+  expect(loadConfig(environment).quality).toBe(100);
   await saveConfig({ quality: 90, workers: 3 }, environment);
   expect(loadConfig(environment)).toMatchObject({ quality: 90, workers: 3 });
   environment.AUTOCHROME_QUALITY = "80";
