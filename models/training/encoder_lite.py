@@ -8,6 +8,7 @@ Layer numbers: Tan & Le 2019, table 1, with Lite's changes (ReLU6, no squeeze-an
 import torch
 import torch.nn.functional as F
 from torch import nn
+from torch.nn.utils.fusion import fuse_conv_bn_eval
 
 LITE_DIMS = (24, 40, 112, 320)
 # kernel, stride, expansion, channels, repeats
@@ -32,6 +33,11 @@ class Same(nn.Module):
             x = F.pad(x, self.pad)
         x = self.norm(self.conv(x))
         return F.relu6(x) if self.bend else x
+
+    def fold(self) -> None:
+        """Takes the batch norm into the convolution, for export. Not to be trained on."""
+        self.conv = fuse_conv_bn_eval(self.conv, self.norm)
+        self.norm = nn.Identity()
 
 
 class Inverted(nn.Module):

@@ -14,6 +14,7 @@ import onnxruntime
 import torch
 from onnx import TensorProto, helper, numpy_helper
 
+from encoder_lite import Same
 from network import SHAPES, Colorizer
 
 OPSET = 17
@@ -26,10 +27,14 @@ def load_network(checkpoint: Path, gain: float) -> Colorizer:
     network = Colorizer(SHAPES[state["shape"]])
     network.load_state_dict(state["network"])
     network.gain.fill_(gain)
+    network.eval()
+    for module in network.modules():
+        if isinstance(module, Same):
+            module.fold()  # before rounding: what is rounded must be what is stored
     with torch.no_grad():
         for parameter in network.parameters():
             parameter.copy_(parameter.half().float())
-    return network.eval()
+    return network
 
 
 def export(network: Colorizer, out: Path, metadata: dict[str, str]) -> float:
