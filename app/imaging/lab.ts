@@ -44,9 +44,11 @@ export function luminanceOf(lightness: number): number {
 
 /** sRGB 0–1 → L 0–100, a, b. */
 export function rgbToLab(red: number, green: number, blue: number): Triple {
-  const r = toLinear(red);
-  const g = toLinear(green);
-  const b = toLinear(blue);
+  return linearToLab(toLinear(red), toLinear(green), toLinear(blue));
+}
+
+/** Linear sRGB 0–1 → L 0–100, a, b. */
+export function linearToLab(r: number, g: number, b: number): Triple {
   const y = M[3] * r + M[4] * g + M[5] * b;
   const fx = pivot((M[0] * r + M[1] * g + M[2] * b) / X_WHITE);
   const fy = pivot(y);
