@@ -13,7 +13,7 @@ export async function devices(output: Output): Promise<number> {
     output.result(
       result.works
         ? `✓ ${result.device}  ${result.title}: ${result.ms} ms for ${PROBE_SIDE} × ${PROBE_SIDE}`
-        : `✗ ${result.device}  ${result.title}: ${result.why}`,
+        : `✗ ${result.device}  ${result.title}: ${result.why} ${result.detail?.trim().split("\n")[0] ?? ""}`.trimEnd(),
     );
   }
   const working = results.filter((result) => result.works).length;
