@@ -1,10 +1,10 @@
 // Puts colour onto lightness: the chroma that the network gave, brought up to full size, under the photo's own L.
 //
 // Owns: where in the chroma each pixel lies; photos strip by strip, so that the result does not depend on how a photo is
-// cut into strips. The arithmetic of a pixel is kernel.ts's.
+// cut into strips. The arithmetic of a pixel is merge-kernel.ts's.
 // Must never: change lightness on purpose, nor alpha at all.
 import type { ChromaSource } from "./chroma.ts";
-import { CELL, kernelFor, LANES, layoutFor, spreadRow } from "./kernel.ts";
+import { CELL, kernelFor, LANES, layoutFor, spreadRow } from "./merge-kernel.ts";
 import type { RasterShape, Samples } from "./raster.ts";
 import { levelTablesFor } from "./space.ts";
 import type { RenderOptions } from "./types.ts";
