@@ -6,11 +6,12 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
-import { AutochromeError, toErrorRecord } from "../kernel/index.ts";
+import { AutochromeError, temporaryBeside, toErrorRecord } from "../kernel/index.ts";
 import { coloursOf } from "./colours.ts";
 import { fromLinear } from "./lab.ts";
-import { materialise, type Raster } from "./raster.ts";
+import { MEMORY_LIMIT, materialise, type Raster, rasterBytes } from "./raster.ts";
 import { type ColourSpace, levelTablesFor, luminanceIn, SRGB } from "./space.ts";
+import { turnRaster } from "./turn.ts";
 import type { ImageFacts, ImageFormat, NetworkInput } from "./types.ts";
 
 export interface Limits {
@@ -32,8 +33,8 @@ export interface OpenImage {
   readonly hasMetadata: boolean;
   /** Nothing is in the file but pixels and a profile: no metadata, no resolution. */
   readonly isBare: boolean;
-  /** Upright pixels in {@link space}, with all their bits: 3 channels, or 4 with alpha. */
-  native(): Sharp;
+  /** Pixels in {@link space}, with all their bits: 3 channels, or 4 with alpha; upright, or as they are stored. */
+  native(place: "upright" | "stored"): Sharp;
   /** Upright pixels for the eye: sRGB, 8 bit. */
   display(): Sharp;
 }
@@ -102,8 +103,6 @@ export async function openImage(path: string, limits: Limits): Promise<OpenImage
     ...(colours.profileName === undefined ? {} : { iccName: colours.profileName }),
     notes,
   };
-  // Turning by 90° reads columns: libvips then decodes to a temporary file instead of streaming.
-  const options: SharpOptions = { ...base, sequentialRead: orientation === 1 };
   // TIFF keeps descriptions among its own tags, which sharp does not show.
   const hasMetadata =
     format === "tiff" ||
@@ -118,14 +117,15 @@ export async function openImage(path: string, limits: Limits): Promise<OpenImage
     resultProfile: colours.resultProfile,
     hasMetadata,
     isBare: !hasMetadata && (metadata.density === undefined || metadata.density === SCREEN_DENSITY),
-    native() {
-      const opened = sharp(input, { ...options, ignoreIcc: !colours.convertToNative }).autoOrient();
+    native(place) {
+      const autoOrient = place === "upright";
+      const opened = sharp(input, { ...base, autoOrient, ignoreIcc: !colours.convertToNative });
       if (bitDepth === 16) opened.pipelineColourspace("rgb16").toColourspace("rgb16");
       else opened.toColourspace("srgb");
       return colours.resultProfile?.convert === false ? opened.keepIccProfile() : opened;
     },
     display() {
-      const opened = sharp(input, { ...options, ignoreIcc: !colours.convertToDisplay }).autoOrient();
+      const opened = sharp(input, { ...base, autoOrient: true, ignoreIcc: !colours.convertToDisplay });
       // Reduced to 8 bits first: otherwise sharp converts 16-bit pixels to Display P3 and calls them sRGB.
       if (metadata.space === "rgb16") opened.pipelineColourspace("srgb");
       if (metadata.space === "grey16") opened.pipelineColourspace("b-w");
@@ -147,10 +147,21 @@ export async function inspectImage(path: string, limits: Limits): Promise<ImageF
  * @param scratch where a large photo's pixels may lie meanwhile; must not exist
  */
 export async function openRaster(image: OpenImage, scratch: string): Promise<Raster> {
-  const { width, height, bitDepth, hasAlpha } = image.facts;
+  const { width, height, bitDepth, hasAlpha, orientation } = image.facts;
   const { space, resultSpace } = image;
-  const shape = { width, height, bitDepth, channels: hasAlpha ? 4 : 3, space, resultSpace };
-  return decoding(image, () => materialise(image.native(), shape, scratch));
+  const shape = { width, height, bitDepth, channels: hasAlpha ? 4 : 3, space, resultSpace } as const;
+  return decoding(image, async () => {
+    if (orientation <= 2 || rasterBytes(shape) <= MEMORY_LIMIT) {
+      return materialise(image.native("upright"), shape, scratch);
+    }
+    const stored = orientation >= 5 ? { ...shape, width: height, height: width } : shape;
+    const raster = await materialise(image.native("stored"), stored, temporaryBeside(scratch, ".v"));
+    try {
+      return await turnRaster(raster, orientation, scratch);
+    } finally {
+      await raster.dispose();
+    }
+  });
 }
 
 /**

@@ -96,6 +96,21 @@ function channelsOf(count: number): 3 | 4 {
   throw new Error(`a raster has 3 or 4 channels, this one ${count}`);
 }
 
+/** The header of libvips' ".v" layout, little-endian. */
+export function rasterHeader(shape: RasterShape): Buffer {
+  const deep = shape.bitDepth === 16;
+  const header = Buffer.alloc(HEADER);
+  header.writeUInt32LE(0x08f2a6b6, 0);
+  header.writeInt32LE(shape.width, 4);
+  header.writeInt32LE(shape.height, 8);
+  header.writeInt32LE(shape.channels, 12);
+  header.writeInt32LE(deep ? 2 : 0, 20); // format: 16-bit or 8-bit levels
+  header.writeInt32LE(deep ? 25 : 22, 28); // what they are: rgb16 or srgb
+  header.writeFloatLE(1, 32); // pixels per millimetre
+  header.writeFloatLE(1, 36);
+  return header;
+}
+
 function memoryRaster(shape: RasterShape, samples: Samples): Raster {
   const stride = shape.width * shape.channels;
   return {
@@ -108,7 +123,8 @@ function memoryRaster(shape: RasterShape, samples: Samples): Raster {
   };
 }
 
-async function fileRaster(shape: RasterShape, file: string): Promise<Raster> {
+/** A raster in a file that has rows after a header of libvips' length. */
+export async function fileRaster(shape: RasterShape, file: string): Promise<Raster> {
   const handle: FileHandle = await open(file, "r+");
   const stride = shape.width * shape.channels * (shape.bitDepth / 8);
   const { size } = await handle.stat();
