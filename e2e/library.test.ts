@@ -98,7 +98,7 @@ describe("the library", () => {
     const opened = await openLibrary(join(root, "library"));
     const limits = { maxMegapixels: 100 };
     const workers = createPixelWorkers({ threads: 1, limits });
-    const executor = await createLocalExecutor({ workers, limits, inferenceThreads: 1, log: silentLogger() });
+    const executor = createLocalExecutor({ workers, limits, inferenceThreads: 1, log: silentLogger() });
     try {
       const photos = [...photosOf(opened)];
       expect(photos.length).toBe(5);

@@ -19,8 +19,8 @@ import {
   releaseDead,
   releaseItem,
 } from "../catalogue/index.ts";
-import { type PhotoResult, recipeGraph, recipeSchema, softwareName } from "../colorize/index.ts";
-import { type ErrorRecord, type Logger, newId, toErrorRecord } from "../kernel/index.ts";
+import { type PhotoResult, recipeGraph, recipeSchema } from "../colorize/index.ts";
+import { type ErrorRecord, type Logger, newId, SOFTWARE, toErrorRecord } from "../kernel/index.ts";
 import { findModel } from "../modelstore/index.ts";
 import type { Executor, JobResult } from "./executor.ts";
 import { isOwnerAlive, ownerName } from "./owner.ts";
@@ -78,7 +78,6 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
   const plan = planSchema.parse(batch.recipe);
   const log = options.log.child({ batch: batch.id });
   const owner = ownerName();
-  const software = await softwareName();
   releaseDead(db, isOwnerAlive, Date.now());
   await executor.prepare(plan.recipe);
 
@@ -122,7 +121,7 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
       const version =
         item.photoId === undefined || result.status !== "done"
           ? undefined
-          : versionOf(library, batch, plan, item, result, software);
+          : versionOf(library, batch, plan, item, result);
       const mine = completeItem(db, item, owner, {
         ms,
         result,
@@ -197,7 +196,6 @@ function versionOf(
   plan: Plan,
   item: BatchItem,
   result: PhotoResult,
-  program: string,
 ): NewVersion {
   const model = findModel(plan.recipe.model);
   return {
@@ -215,7 +213,7 @@ function versionOf(
     modelId: model.id,
     modelSha256: model.sha256,
     device: result.device,
-    program,
+    program: SOFTWARE,
     notes: result.notes,
     createdAt: item.startedAt ?? batch.createdAt,
   };

@@ -2,7 +2,7 @@
 //
 // Owns: the order of the steps for one photo and what is recorded about them.
 // Must never: write anywhere but to the target, or hold state between photos.
-import { readFile, stat } from "node:fs/promises";
+import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import {
   type ImageFacts,
@@ -145,11 +145,4 @@ async function identity(path: string): Promise<string> {
     const record = toErrorRecord(error, basename(path));
     throw new AutochromeError(record.code, record.message, record.next, { cause: error });
   }
-}
-
-/** "Autochrome 0.1.0", from the package's own description. */
-export async function softwareName(): Promise<string> {
-  const file = new URL("../../package.json", import.meta.url);
-  const { version } = JSON.parse(await readFile(file, "utf8")) as { version: string };
-  return `Autochrome ${version}`;
 }

@@ -30,3 +30,4 @@ export {
   realTarget,
   resolveInside,
 } from "./paths.ts";
+export { SOFTWARE, VERSION } from "./version.ts";

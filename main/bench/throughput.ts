@@ -96,7 +96,7 @@ export async function benchThroughput(
   };
   const limits = { maxMegapixels: 600 };
   const workers = createPixelWorkers({ threads: CORES, limits });
-  const executor = await createLocalExecutor({
+  const executor = createLocalExecutor({
     workers,
     limits,
     inferenceThreads: CORES,

@@ -1,11 +1,10 @@
 #!/usr/bin/env node
-import { readFileSync } from "node:fs";
 import { enableCompileCache } from "node:module";
 // The command line: what can be typed, and the exit code. Owns: commands, flags, help.
 // Must never: do the work; each command has a file of its own in commands/, loaded when it is asked for.
 import { availableParallelism } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { AutochromeError, toErrorRecord } from "../../app/kernel/index.ts";
+import { AutochromeError, toErrorRecord, VERSION } from "../../app/kernel/index.ts";
 import { EXIT } from "./exit.ts";
 import { createOutput, type Output } from "./output.ts";
 
@@ -36,7 +35,7 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     .description(
       "Catalogues old black-and-white photographs and gives them colour. Originals are never changed.",
     )
-    .version(packageVersion())
+    .version(VERSION)
     .exitOverride()
     .configureHelp({ showGlobalOptions: true })
     .option("--json", "machine output on stdout: JSON Lines, the last one a summary")
@@ -204,13 +203,6 @@ function decimal(low: number, high: number): (text: string) => number {
     }
     return value;
   };
-}
-
-function packageVersion(): string {
-  const { version } = JSON.parse(readFileSync(new URL("../../package.json", import.meta.url), "utf8")) as {
-    version: string;
-  };
-  return version;
 }
 
 if (import.meta.main) {

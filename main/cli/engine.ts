@@ -24,7 +24,7 @@ export interface Engine {
   readonly log: Logger;
   readonly libraryFolder: string;
   workers(): PixelWorkers;
-  executor(): Promise<Executor>;
+  executor(): Executor;
   library(): Promise<Library>;
   /** A library that exists only while the command runs, for work outside any library. */
   scratchLibrary(): Promise<Library>;
@@ -37,7 +37,7 @@ export function createEngine(overrides: Parameters<typeof loadConfig>[1]): Engin
   const libraryFolder = resolve(config.library ?? defaultLibraryFolder());
   const limits = { maxMegapixels: config.maxMegapixels };
   let workers: PixelWorkers | undefined;
-  let executor: Promise<Executor> | undefined;
+  let executor: Executor | undefined;
   const libraries = new Map<string, Promise<Library>>();
 
   const pixelWorkers = () => {
@@ -69,7 +69,7 @@ export function createEngine(overrides: Parameters<typeof loadConfig>[1]): Engin
     library: () => open(libraryFolder),
     scratchLibrary: () => open(":memory:"),
     async close() {
-      await (await executor)?.close();
+      await executor?.close();
       await workers?.close();
       await closeMetadata();
       for (const library of libraries.values()) (await library.catch(() => undefined))?.close();

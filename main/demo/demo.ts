@@ -32,7 +32,7 @@ const log = createLogger("warn");
 await rm(OUT, { recursive: true, force: true });
 const library = await openLibrary(join(OUT, "library"));
 const workers = createPixelWorkers({ threads, limits });
-const executor = await createLocalExecutor({ workers, limits, inferenceThreads: threads, log });
+const executor = createLocalExecutor({ workers, limits, inferenceThreads: threads, log });
 try {
   const { imported } = await importPhotos(library, [SAMPLES], { workers, album: "Samples" });
   output.say(`${imported} photographs imported.`);

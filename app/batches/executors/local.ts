@@ -2,13 +2,7 @@
 // Owns: both, and their ending. Must never: touch the queue.
 import { mkdir, stat } from "node:fs/promises";
 import { dirname, extname } from "node:path";
-import {
-  colorizePhoto,
-  createInference,
-  type Inference,
-  type Recipe,
-  softwareName,
-} from "../../colorize/index.ts";
+import { colorizePhoto, createInference, type Inference, type Recipe } from "../../colorize/index.ts";
 import {
   extensionFor,
   type ImageFacts,
@@ -19,7 +13,7 @@ import {
   outputFormatFor,
   type PixelWorkers,
 } from "../../imaging/index.ts";
-import { hashFile, type Logger } from "../../kernel/index.ts";
+import { hashFile, type Logger, SOFTWARE } from "../../kernel/index.ts";
 import { findModel } from "../../modelstore/index.ts";
 import type { Executor, Job, JobResult } from "../executor.ts";
 
@@ -36,8 +30,7 @@ export interface LocalOptions {
 const EXTRA_JOBS = 2;
 const DEVICE = "cpu";
 
-export async function createLocalExecutor(options: LocalOptions): Promise<Executor> {
-  const software = await softwareName();
+export function createLocalExecutor(options: LocalOptions): Executor {
   const inferences = new Map<string, Inference>();
 
   function inferenceFor(recipe: Recipe): Inference {
@@ -78,7 +71,7 @@ export async function createLocalExecutor(options: LocalOptions): Promise<Execut
         device: DEVICE,
       };
       const result = await colorizePhoto(
-        { ...job, facts, target, overwrite: job.existing === "overwrite", software },
+        { ...job, facts, target, overwrite: job.existing === "overwrite", software: SOFTWARE },
         tools,
         signal,
       );

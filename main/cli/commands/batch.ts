@@ -80,7 +80,7 @@ async function run(engine: Engine, library: Library, id: string, output: Output)
   const started = Date.now();
   const tally: Tally = { done: 0, failed: 0, skipped: 0 };
   try {
-    const executor = await engine.executor();
+    const executor = engine.executor();
     const counts = await runBatch({
       library,
       executor,

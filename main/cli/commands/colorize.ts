@@ -36,7 +36,7 @@ export async function colorize(
       output.line({ file: path, output: null, status: "failed", error });
       output.fail(path, error);
     }
-    const executor = await engine.executor();
+    const executor = engine.executor();
     if (batch !== undefined) {
       await runBatch({
         library,

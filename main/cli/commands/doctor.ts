@@ -4,8 +4,8 @@ import { access, constants, statfs } from "node:fs/promises";
 import { arch, cpus, freemem, platform, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { checkLibrary } from "../../../app/catalogue/index.ts";
-import { probeDevices, softwareName } from "../../../app/colorize/index.ts";
-import { configFile, toErrorRecord } from "../../../app/kernel/index.ts";
+import { probeDevices } from "../../../app/colorize/index.ts";
+import { configFile, SOFTWARE, toErrorRecord } from "../../../app/kernel/index.ts";
 import { findModel, listModels, verifyModel } from "../../../app/modelstore/index.ts";
 import { createEngine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
@@ -28,7 +28,7 @@ export async function doctor(flags: { readonly library?: string }, output: Outpu
     if (finding.next !== undefined) output.result(`    ${finding.next}`);
   };
   try {
-    report({ about: "program", ok: true, found: `${await softwareName()}, Node ${process.versions.node}` });
+    report({ about: "program", ok: true, found: `${SOFTWARE}, Node ${process.versions.node}` });
     report({
       about: "computer",
       ok: true,
