@@ -1,5 +1,6 @@
 // The network's chroma made ready for laying under a photo's lightness.
 // Owns: clamping, color_factor, pulling leaked colour back over contours. Must never: see full-size pixels.
+import { filterAlong } from "./bilateral.ts";
 import { lightnessOf, toLinear } from "./lab.ts";
 import type { Chroma, RenderOptions } from "./types.ts";
 
@@ -41,56 +42,20 @@ export function prepareChroma(
   const { width, height } = chroma;
   const size = width * height;
   const [low, high] = options.gamut === "clip" ? [-Infinity, Infinity] : [AB_MIN, AB_MAX];
-  const guide = grey.map((level) => lightnessOf(toLinear(Math.min(1, Math.max(0, level)))));
+  const guide = grey.map((level) => LIGHTNESS[Math.round(Math.min(1, Math.max(0, level)) * LEVELS)]!);
   const plane = (offset: number, unit: number) =>
     chroma.data
       .subarray(offset, offset + size)
       .map((value) => (Math.min(high, Math.max(low, value)) * options.colorFactor) / unit);
-  const source = { width, height, a: plane(0, 500), b: plane(size, 200), guide };
-  return options.upsample === "nearest" ? source : pullBack(source);
+  const [a, b] = [plane(0, 500), plane(size, 200)];
+  if (options.upsample === "nearest") return { width, height, a, b, guide };
+  const [cleanA, cleanB] = filterAlong([guide, a, b], width, height, {
+    narrowness: NARROWNESS,
+    floor: FLOOR,
+  });
+  return { width, height, a: cleanA, b: cleanB, guide };
 }
 
-/** Neighbours on each side that the bilateral filter looks at, and what distance makes them count (squared pixels). */
-const RADIUS = 2;
-const CLOSENESS = Float32Array.from({ length: 2 * RADIUS * RADIUS + 1 }, (_, d2) =>
-  Math.exp(-d2 / RADIUS ** 2),
-);
-
-function pullBack(source: ChromaSource): ChromaSource {
-  const a = new Float32Array(source.a.length);
-  const b = new Float32Array(source.b.length);
-  for (let y = 0; y < source.height; y++) pullBackRow(source, y, a, b);
-  return { ...source, a, b };
-}
-
-function pullBackRow(source: ChromaSource, y: number, a: Float32Array, b: Float32Array): void {
-  const { width, height, guide } = source;
-  const top = Math.max(0, y - RADIUS);
-  const bottom = Math.min(height - 1, y + RADIUS);
-  for (let x = 0; x < width; x++) {
-    const here = guide[y * width + x]!;
-    const left = Math.max(0, x - RADIUS);
-    const right = Math.min(width - 1, x + RADIUS);
-    let sum = 0;
-    let sumA = 0;
-    let sumB = 0;
-    for (let v = top; v <= bottom; v++) {
-      for (let u = left; u <= right; u++) {
-        const index = v * width + u;
-        const distance = (v - y) * (v - y) + (u - x) * (u - x);
-        const weight = CLOSENESS[distance]! * likeness(guide[index]! - here);
-        sum += weight;
-        sumA += weight * source.a[index]!;
-        sumB += weight * source.b[index]!;
-      }
-    }
-    a[y * width + x] = sumA / sum;
-    b[y * width + x] = sumB / sum;
-  }
-}
-
-/** How much the colour of a place counts at another whose lightness differs by this much (L units). */
-export function likeness(difference: number): number {
-  const near = 1 - difference * difference * NARROWNESS;
-  return near > 0 ? FLOOR + near * near : FLOOR;
-}
+/** L* of grey levels in steps that are finer than any edge. */
+const LEVELS = 8192;
+const LIGHTNESS = Float32Array.from({ length: LEVELS + 1 }, (_, i) => lightnessOf(toLinear(i / LEVELS)));

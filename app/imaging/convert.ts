@@ -1,7 +1,7 @@
 // Finished pictures into other forms: another format, or original and version side by side.
 // Must never: change the colours of what it converts.
-import sharp, { type Sharp } from "sharp";
-import { settings } from "./encode.ts";
+import sharp from "sharp";
+import { checkSize, depthIn, settings } from "./encode.ts";
 import { decoding, type Limits, openImage } from "./open.ts";
 import type { OutputFormat } from "./types.ts";
 
@@ -16,18 +16,15 @@ export async function convert(
   quality: number,
   limits: Limits,
 ): Promise<void> {
-  const { facts } = await openImage(source, limits);
-  let image: Sharp = sharp(source, {
-    limitInputPixels: false,
-    sequentialRead: true,
-    failOn: "error",
-  }).keepMetadata();
-  if (facts.bitDepth === 16 && (format === "tiff" || format === "png")) {
-    image = image.pipelineColourspace("rgb16").toColourspace("rgb16");
-  }
+  const opened = await openImage(source, limits);
+  const { facts } = opened;
+  checkSize(format, facts.width, facts.height);
+  const space = depthIn(format, facts.bitDepth) === 16 ? "rgb16" : "srgb";
+  // With its profile kept, sharp converts nothing.
+  let image = opened.native("upright").keepMetadata().pipelineColourspace(space).toColourspace(space);
   if (format === "jpeg" && facts.hasAlpha) image = image.flatten({ background: "#ffffff" });
   const bytes = facts.width * facts.height * 4 * (facts.bitDepth / 8);
-  await settings(image, format, quality, bytes).toFile(target);
+  await decoding(opened, () => settings(image, format, quality, bytes).toFile(target));
 }
 
 /** Original left, version right, equally high, in sRGB. @param target must not exist */
@@ -56,11 +53,13 @@ export async function pairUp(
     input: part.data,
     raw: { width: part.info.width, height: part.info.height, channels: 3 as const },
   });
+  const width = before.info.width + gap + after.info.width;
+  checkSize(format, width, height);
   const canvas = sharp({
-    create: { width: before.info.width + gap + after.info.width, height, channels: 3, background: "#ffffff" },
+    create: { width, height, channels: 3, background: "#ffffff" },
   }).composite([
     { ...raw(before), left: 0, top: 0 },
     { ...raw(after), left: before.info.width + gap, top: 0 },
   ]);
-  await settings(canvas, format, quality, 0).toFile(target);
+  await settings(canvas.removeAlpha(), format, quality, 0).toFile(target);
 }

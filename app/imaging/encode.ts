@@ -44,6 +44,17 @@ export interface Encoding {
 /** Most pixels a side that a format can have. */
 const LONGEST_SIDE: Partial<Record<OutputFormat, number>> = { jpeg: 65_535, webp: 16_383, avif: 16_384 };
 
+/** @throws AutochromeError "output-unwritable" where a format cannot hold a picture so large */
+export function checkSize(format: OutputFormat, width: number, height: number): void {
+  const longest = LONGEST_SIDE[format];
+  if (longest === undefined || Math.max(width, height) <= longest) return;
+  throw new AutochromeError(
+    "output-unwritable",
+    `${format.toUpperCase()} can be at most ${longest} pixels wide or high; this photo is ${width} × ${height}.`,
+    "Choose TIFF or PNG.",
+  );
+}
+
 /**
  * Writes a raster. JPEG and AVIF keep full chroma resolution (4:4:4); PNG and TIFF are lossless and keep 16 bit.
  * @returns notes for the user
@@ -51,14 +62,7 @@ const LONGEST_SIDE: Partial<Record<OutputFormat, number>> = { jpeg: 65_535, webp
  */
 export async function encodeRaster(raster: Raster, target: string, encoding: Encoding): Promise<string[]> {
   const { format, quality, profile, xmp } = encoding;
-  const longest = LONGEST_SIDE[format];
-  if (longest !== undefined && Math.max(raster.width, raster.height) > longest) {
-    throw new AutochromeError(
-      "output-unwritable",
-      `${format.toUpperCase()} can be at most ${longest} pixels wide or high; this photo is ${raster.width} × ${raster.height}.`,
-      "Choose TIFF or PNG.",
-    );
-  }
+  checkSize(format, raster.width, raster.height);
   const notes: string[] = [];
   const attach = profile !== undefined && !profile.convert;
   await raster.frame(attach ? profile.icc : undefined);

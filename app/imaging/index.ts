@@ -1,4 +1,4 @@
-// Imaging: files ↔ pixels ↔ CIE Lab. What a file is, its pixels as sRGB, chroma under lightness, encoding,
+// Imaging: files ↔ pixels ↔ CIE Lab. What a file is, its pixels and what they mean, chroma under lightness, encoding,
 // thumbnails, metadata. Owns: every byte that is read from or written into a picture file.
 // Must never: know about catalogues, queues or networks, or write to a source.
 export { depthIn, extensionFor, outputFormatFor } from "./encode.ts";

@@ -156,6 +156,8 @@ const LEFT_BEHIND = [
   ),
   "--XMP-tiff:PhotometricInterpretation",
   "--XMP-tiff:PlanarConfiguration",
+  "--ExifIFD:ExifImageWidth",
+  "--ExifIFD:ExifImageHeight",
   "--XMP-exif:ExifImageWidth",
   "--XMP-exif:ExifImageHeight",
   // Gain maps and films that were appended to the source.
@@ -190,26 +192,8 @@ export async function writeResultMetadata(
     `-ExifIFD:ExifImageWidth=${result.width}`,
     `-ExifIFD:ExifImageHeight=${result.height}`,
   ];
-  const write = async (from: string | undefined): Promise<readonly string[]> => {
-    const carried = from === undefined ? [] : ["-tagsFromFile", from, "-all:all", ...LEFT_BEHIND];
-    try {
-      const { updated, warnings } = await exiftool().write(
-        target,
-        {},
-        // Without MWG's rules, by which one standard's caption would replace another's.
-        {
-          useMWG: false,
-          ignoreMinorErrors: true,
-          writeArgs: ["-overwrite_original", "-m", ...carried, ...own],
-        },
-      );
-      if (updated !== 1) throw new Error("exiftool wrote nothing"); // it says no more where the source is not readable
-      return warnings ?? [];
-    } catch (error) {
-      await unlink(`${target}_exiftool_tmp`).catch(() => undefined);
-      throw error;
-    }
-  };
+  const write = (from: string | undefined) =>
+    writeTags(target, [...(from === undefined ? [] : carrying(from)), ...own]);
   const lost = "The original's metadata is damaged and could not be carried over completely.";
   try {
     const warnings = await withPlainName(source, write);
@@ -221,6 +205,35 @@ export async function writeResultMetadata(
     } catch {
       return ["Metadata could not be written (exiftool did not work)."];
     }
+  }
+}
+
+/**
+ * Gives a picture of ours in another form the metadata of the one that it was made from, all of it.
+ * What cannot be carried over stays behind without a word: the other picture still has it.
+ */
+export async function carryMetadata(source: string, target: string): Promise<void> {
+  await withPlainName(source, (from) => writeTags(target, carrying(from))).catch(() => undefined);
+}
+
+function carrying(from: string): readonly string[] {
+  return ["-tagsFromFile", from, "-all:all", ...LEFT_BEHIND];
+}
+
+/** @returns exiftool's warnings */
+async function writeTags(target: string, args: readonly string[]): Promise<readonly string[]> {
+  try {
+    const { updated, warnings } = await exiftool().write(
+      target,
+      {},
+      // Without MWG's rules, by which one standard's caption would replace another's.
+      { useMWG: false, ignoreMinorErrors: true, writeArgs: ["-overwrite_original", "-m", ...args] },
+    );
+    if (updated !== 1) throw new Error("exiftool wrote nothing"); // it says no more where the source is not readable
+    return warnings ?? [];
+  } catch (error) {
+    await unlink(`${target}_exiftool_tmp`).catch(() => undefined);
+    throw error;
   }
 }
 

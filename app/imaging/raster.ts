@@ -1,4 +1,4 @@
-// A photograph's pixels as rows of sRGB: in memory while they are few, in a file when they are many.
+// A photograph's pixels as rows of levels: in memory while they are few, in a file when they are many.
 //
 // Owns: the decision where the pixels lie, and libvips' plain ".v" layout (64 bytes of header, then the rows).
 // Must never: hold more than a strip of a large photograph in memory.

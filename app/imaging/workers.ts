@@ -3,6 +3,7 @@
 import { basename } from "node:path";
 import { Piscina } from "piscina";
 import { errorFromRecord } from "../kernel/index.ts";
+import { carryMetadata } from "./metadata.ts";
 import type { Limits } from "./open.ts";
 import type {
   Chroma,
@@ -104,10 +105,14 @@ export function createPixelWorkers(options: {
       ),
     render: (source, chroma, grey, target, how, signal) =>
       run("render", source, [source, chroma, grey, target, how, options.limits], signal),
-    convert: (source, target, format, quality) =>
-      run("convert", source, [source, target, format, quality, options.limits], undefined),
-    pairUp: (original, version, target, format, quality) =>
-      run("pairUp", original, [original, version, target, format, quality, options.limits], undefined),
+    async convert(source, target, format, quality) {
+      await run("convert", source, [source, target, format, quality, options.limits], undefined);
+      await carryMetadata(source, target); // sharp knows neither a TIFF's own tags nor IPTC everywhere
+    },
+    async pairUp(original, version, target, format, quality) {
+      await run("pairUp", original, [original, version, target, format, quality, options.limits], undefined);
+      await carryMetadata(version, target); // one half is coloured: the marks belong here too
+    },
     close: () => pool.destroy(),
   };
 }
