@@ -202,7 +202,10 @@ async function networkLoop(
 
 function codecLoop(photos: string, out: string, quality: number): Promise<void> {
   return overAllCores(photos, out, (source, target) =>
-    sharp(source).toColourspace("srgb").jpeg({ quality, chromaSubsampling: "4:4:4", optimiseCoding: false }).toFile(target),
+    sharp(source)
+      .toColourspace("srgb")
+      .jpeg({ quality, chromaSubsampling: "4:4:4", optimiseCoding: false })
+      .toFile(target),
   );
 }
 
