@@ -1,6 +1,6 @@
 // Files that are not what they seem: each gives a sentence or a picture, never a crash or a hang, and the pool goes on.
 import { execFileSync } from "node:child_process";
-import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, unlink, writeFile } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, readFile, rm, stat, truncate, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { crc32, deflateSync } from "node:zlib";
@@ -8,7 +8,7 @@ import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { AutochromeError } from "../kernel/index.ts";
 import { closeMetadata, readMetadata } from "./metadata.ts";
-import { chromaOf, colourFile, greyPlane, LIMITS, OPTIONS, sceneOf } from "./testing.ts";
+import { chromaOf, colourFile, colourInto, LIMITS, sceneOf } from "./testing.ts";
 import { createPixelWorkers, type PixelWorkers } from "./workers.ts";
 
 const W = 400;
@@ -114,9 +114,7 @@ test("a HEIC photo: sharp's build has no decoder for its codec, and the sentence
   const source = join(folder, "photo.heic");
   await writeFile(source, asHeic(avif));
   expect((await sharp(source).metadata()).compression).toBe("hevc"); // its header can be read
-  const error = await failureOf(
-    workers.prepare(source, { width: 32, height: 32, parity: false, scratch: folder }),
-  );
+  const error = await failureOf(workers.load(source, join(folder, "scratch")));
   expect(error).toMatchObject({
     code: "unsupported-image",
     message: "photo.heic is a HEIC file, which cannot be opened here.",
@@ -235,18 +233,6 @@ test("a photo that is gone", async () => {
   await expectRefusal(join(folder, "gone.jpg"), "not-found");
 });
 
-test("a photo that is taken away between reading and colouring", async () => {
-  const source = join(folder, "photo.png");
-  await sceneOf(32, 32, 3, 8).png().toFile(source);
-  const { input } = await workers.prepare(source, { width: 32, height: 32, parity: false, scratch: folder });
-  await unlink(source);
-  const chroma = chromaOf(32, 32, () => [0, 0]);
-  const target = join(folder, "out.png");
-  const work = workers.render(source, chroma, input.data.slice(0, 1024), target, OPTIONS);
-  expect((await failureOf(work)).code).toBe("not-found");
-  await expectWorking();
-});
-
 test("a folder called like a photo", async () => {
   const source = join(folder, "folder.jpg");
   await mkdir(source);
@@ -341,12 +327,11 @@ describe("a full disk", () => {
     const source = join(folder, "large.png");
     await sharp({ create: { width: 6000, height: 4000, channels: 3, background: "#888" } }).toFile(source);
     const error = await failureOf(
-      workers.render(
+      colourInto(
+        workers,
         source,
-        chromaOf(8, 8, () => [9, 9]),
-        greyPlane(chromaOf(8, 8, () => [0, 0])),
         join(mount, "out.png"),
-        OPTIONS,
+        chromaOf(8, 8, () => [9, 9]),
       ),
     );
     expect(error.code).toBe("disk-full");
@@ -366,7 +351,7 @@ describe("stopping", () => {
       const abort = new AbortController();
       const chroma = chromaOf(32, 32, () => [20, 20]);
       const target = join(out, "result.png");
-      const work = workers.render(source, chroma, greyPlane(chroma), target, OPTIONS, abort.signal);
+      const work = colourInto(workers, source, target, chroma, { signal: abort.signal });
       const reason = new Error("changed my mind");
       setTimeout(() => abort.abort(reason), delay);
       await expect(work).rejects.toBe(reason);

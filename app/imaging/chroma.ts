@@ -2,7 +2,7 @@
 // Owns: clamping, color_factor, pulling leaked colour back over contours. Must never: see full-size pixels.
 import { filterAlong } from "./bilateral.ts";
 import { lightnessOf, toLinear } from "./lab.ts";
-import type { Chroma, RenderOptions } from "./types.ts";
+import type { Chroma, MergeOptions } from "./types.ts";
 
 /** Lightness difference (L units) from which on a neighbour is another surface and its colour does not count. */
 const REACH = 14;
@@ -10,6 +10,8 @@ const REACH = 14;
 export const NARROWNESS = 1 / (REACH * REACH);
 /** Weight that a neighbour of any lightness keeps: what interpolation falls back to where none is alike. */
 export const FLOOR = 0.02;
+/** A guide that no pixel is like: all neighbours count by distance alone. */
+const UNLIKE = -1000;
 /**
  * The network's chroma is trusted within these bounds (Lab units); beyond, it is known to make blotches. The official
  * pipeline does not clamp, and neither do we when following it.
@@ -34,11 +36,7 @@ export interface ChromaSource {
  * Kopf et al. 2007 for the upsampling that follows).
  * @param grey sRGB level 0–1 of what the network saw, one plane
  */
-export function prepareChroma(
-  chroma: Chroma,
-  grey: Float32Array,
-  options: Pick<RenderOptions, "colorFactor" | "upsample" | "gamut">,
-): ChromaSource {
+export function prepareChroma(chroma: Chroma, grey: Float32Array, options: MergeOptions): ChromaSource {
   const { width, height } = chroma;
   const size = width * height;
   const [low, high] = options.gamut === "clip" ? [-Infinity, Infinity] : [AB_MIN, AB_MAX];
@@ -49,6 +47,7 @@ export function prepareChroma(
       .map((value) => (Math.min(high, Math.max(low, value)) * options.colorFactor) / unit);
   const [a, b] = [plane(0, 500), plane(size, 200)];
   if (options.upsample === "nearest") return { width, height, a, b, guide };
+  if (options.upsample === "bilinear") return { width, height, a, b, guide: guide.fill(UNLIKE) };
   const [cleanA, cleanB] = filterAlong([guide, a, b], width, height, {
     narrowness: NARROWNESS,
     floor: FLOOR,

@@ -1,4 +1,4 @@
-// Rasters into files: format, profile, quality.
+// Pictures into files: format, profile, quality.
 //
 // Owns: which format a result gets, its encoder settings, embedding the profile.
 // Must never: decide what the pixels are.
@@ -8,7 +8,8 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { AutochromeError, writeFileAtomically } from "../kernel/index.ts";
-import { type Raster, rasterBytes } from "./raster.ts";
+import { type Picture, type Samples, spacesOf } from "./picture.ts";
+import { pixelBytes } from "./pixel-file.ts";
 import { asTiff } from "./tiff.ts";
 import type { ImageFacts, OutputFormat } from "./types.ts";
 
@@ -30,15 +31,11 @@ export function depthIn(format: OutputFormat, bitDepth: 8 | 16): 8 | 16 {
   return bitDepth === 16 && (format === "tiff" || format === "png") ? 16 : 8;
 }
 
-/** How a raster becomes a file. */
-export interface Encoding {
+/** What a file is written as. */
+export interface SaveOptions {
   readonly format: OutputFormat;
   /** JPEG, WebP and AVIF quality, 1–100. */
   readonly quality: number;
-  /** The profile to embed; the pixels are converted to it where they are not in it. None leaves sRGB, unmarked. */
-  readonly profile: { readonly icc: Buffer; readonly convert: boolean } | undefined;
-  /** An XMP packet to embed. */
-  readonly xmp: string | undefined;
 }
 
 /** Most pixels a side that a format can have. */
@@ -56,29 +53,35 @@ export function checkSize(format: OutputFormat, width: number, height: number): 
 }
 
 /**
- * Writes a raster. JPEG and AVIF keep full chroma resolution (4:4:4); PNG and TIFF are lossless and keep 16 bit.
+ * Writes a picture's levels as they are. JPEG and AVIF keep full chroma resolution (4:4:4); PNG and TIFF are lossless
+ * and keep 16 bit. The profile of results is embedded; levels are converted to it where they are not in it.
+ * @param options `xmp`: a packet to embed
  * @returns notes for the user
  * @throws AutochromeError "output-unwritable" where the format cannot hold so large a picture
  */
-export async function encodeRaster(raster: Raster, target: string, encoding: Encoding): Promise<string[]> {
-  const { format, quality, profile, xmp } = encoding;
-  checkSize(format, raster.width, raster.height);
+export async function encodePicture(
+  picture: Picture,
+  target: string,
+  options: SaveOptions & { readonly xmp: string | undefined },
+): Promise<string[]> {
+  const { format, quality, xmp } = options;
+  checkSize(format, picture.width, picture.height);
   const notes: string[] = [];
+  const { resultProfile: profile } = spacesOf(picture);
   const attach = profile !== undefined && !profile.convert;
-  await raster.frame(attach ? profile.icc : undefined);
-  let image = open(raster, attach ? profile.icc : undefined);
-  const depth = depthIn(format, raster.bitDepth);
-  if (depth < raster.bitDepth)
+  let image = open(picture, attach ? profile.icc : undefined);
+  const depth = depthIn(format, picture.bitDepth);
+  if (depth < picture.bitDepth)
     notes.push(`${format.toUpperCase()} holds 8 bits per channel; the original has 16.`);
   if (depth === 16) image = image.pipelineColourspace("rgb16").toColourspace("rgb16");
-  if (format === "jpeg" && raster.channels === 4) {
+  if (format === "jpeg" && picture.channels === 4) {
     image = image.flatten({ background: "#ffffff" });
     notes.push("JPEG has no transparency; transparent parts became white.");
   }
   if (attach) image = image.keepIccProfile();
   else if (profile !== undefined) image = image.withIccProfile(await profileFile(profile.icc));
   if (xmp !== undefined) image = image.withXmp(xmp);
-  await settings(image, format, quality, rasterBytes(raster)).toFile(target);
+  await settings(image, format, quality, pixelBytes(picture)).toFile(target);
   return notes;
 }
 
@@ -101,15 +104,15 @@ export function settings(image: Sharp, format: OutputFormat, quality: number, by
   }
 }
 
-/** @param icc a profile that sharp is to find in what it reads; a raster in a file was framed with it */
-function open(raster: Raster, icc: Buffer | undefined): Sharp {
+/** @param icc a profile that sharp is to find in what it reads; a scratch file has it already */
+function open(picture: Picture, icc: Buffer | undefined): Sharp {
   const options = { limitInputPixels: false, sequentialRead: true } as const;
-  if (raster.file !== undefined) return sharp(raster.file, options);
-  const { width, height, channels, samples } = raster;
-  if (samples === undefined) throw new Error("a raster lies in memory or in a file");
+  const { width, height, channels, bitDepth, data } = picture;
+  if (typeof data === "string") return sharp(data, options);
+  const samples: Samples = bitDepth === 16 ? new Uint16Array(data) : new Uint8Array(data);
   return icc === undefined
     ? sharp(samples, { ...options, raw: { width, height, channels } })
-    : sharp(asTiff(raster, samples, icc), options);
+    : sharp(asTiff(picture, samples, icc), options);
 }
 
 /** sharp takes profiles by path: each is put into the temporary folder once, under its own hash. */

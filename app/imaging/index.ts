@@ -1,9 +1,22 @@
 // Imaging: files ↔ pixels ↔ CIE Lab. What a file is, its pixels and what they mean, chroma under lightness, encoding,
 // thumbnails, metadata. Owns: every byte that is read from or written into a picture file.
 // Must never: know about catalogues, queues or networks, or write to a source.
-export { depthIn, extensionFor, outputFormatFor } from "./encode.ts";
+export { depthIn, extensionFor, outputFormatFor, type SaveOptions } from "./encode.ts";
 export { THUMBNAIL_SIDE } from "./ingest.ts";
 export { gamutFactor, labToRgb, rgbToLab } from "./lab.ts";
+export {
+  changeWhite,
+  greyWorld,
+  type LabChange,
+  type LabConverter,
+  type LabPlanes,
+  type LabStrip,
+  labConverter,
+  mapLab,
+  readLab,
+  smallLab,
+} from "./lab-rows.ts";
+export { applyMask } from "./mask-alpha.ts";
 export {
   closeMetadata,
   type PhotoDate,
@@ -12,15 +25,37 @@ export {
   writeResultMetadata,
 } from "./metadata.ts";
 export { inspectImage, type Limits, matchesExtension, PHOTO_EXTENSIONS } from "./open.ts";
+export {
+  fromSharp,
+  type Making,
+  type Mask,
+  mapRows,
+  type Origin,
+  type Picture,
+  type PictureProfile,
+  type PixelReader,
+  type Pixels,
+  type PixelWriter,
+  readPixels,
+  type Samples,
+  spacesOf,
+  stripRows,
+  toSharp,
+  type Workplace,
+  writePixels,
+} from "./picture.ts";
+export { addPngText, readPngText } from "./png-text.ts";
+export { scratchFilesOf, withScratch } from "./scratch.ts";
+export { channelOfFile, previewOfFile } from "./shown.ts";
 export type {
   Chroma,
   ImageFacts,
   ImageFormat,
   Ingested,
-  NetworkInput,
+  MergeOptions,
   OutputFormat,
   Provenance,
-  RenderOptions,
-  RenderResult,
+  SaveResult,
 } from "./types.ts";
+export type { ModuleTask, TaskControl } from "./worker.ts";
 export { createPixelWorkers, type PixelWorkers } from "./workers.ts";

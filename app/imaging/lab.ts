@@ -117,11 +117,13 @@ function fits(luminance: number, fx: number, fz: number): boolean {
   return blue >= -SLACK && blue <= 1 + SLACK;
 }
 
-function pivot(t: number): number {
+/** CIE's f of X/Xn, Y or Z/Zn. */
+export function pivot(t: number): number {
   return t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116;
 }
 
-function unpivot(f: number): number {
+/** The inverse of {@link pivot}. */
+export function unpivot(f: number): number {
   return f > 0.20689303442 ? f * f * f : (f - 16 / 116) / 7.787;
 }
 

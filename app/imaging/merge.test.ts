@@ -3,8 +3,8 @@ import { describe, expect, test } from "vitest";
 import { type ChromaSource, prepareChroma } from "./chroma.ts";
 import { readProfile } from "./icc.ts";
 import { fromLinear, gamutFactor, labToLinear, labToRgb, lightnessOf, rgbToLab } from "./lab.ts";
-import { createMerge } from "./merge.ts";
-import type { RasterShape, Samples } from "./raster.ts";
+import { createMerge, type MergeShape } from "./merge.ts";
+import type { Samples } from "./picture.ts";
 import { type ColourSpace, DISPLAY_P3, luminanceIn, SRGB } from "./space.ts";
 import {
   ADOBE_RGB,
@@ -18,7 +18,7 @@ import {
   randomNumbers,
   shapeOf,
 } from "./testing.ts";
-import type { Chroma, RenderOptions } from "./types.ts";
+import type { Chroma, MergeOptions } from "./types.ts";
 
 function spaceOf(profile: Buffer): ColourSpace {
   const space = readProfile(profile)?.space;
@@ -34,10 +34,10 @@ const SPACES: readonly (readonly [string, ColourSpace])[] = [
 ];
 
 function run(
-  shape: RasterShape,
+  shape: MergeShape,
   samples: Samples,
   chroma: Chroma,
-  options: RenderOptions,
+  options: MergeOptions,
   grey = greyPlane(chroma),
 ): Samples {
   const result = samples.slice();
@@ -45,7 +45,7 @@ function run(
   return result;
 }
 
-function randomPixels(shape: RasterShape, seed: number, neutral = false): Samples {
+function randomPixels(shape: MergeShape, seed: number, neutral = false): Samples {
   const random = randomNumbers(seed);
   const top = shape.bitDepth === 8 ? 255 : 65535;
   const samples = pixelsOf(
@@ -67,7 +67,7 @@ function randomChroma(width: number, height: number, seed: number, reach = 256):
 }
 
 /** L of a stored pixel, by the formulas. */
-function lightnessAt(shape: RasterShape, space: ColourSpace, samples: Samples, pixel: number): number {
+function lightnessAt(shape: MergeShape, space: ColourSpace, samples: Samples, pixel: number): number {
   const top = shape.bitDepth === 8 ? 255 : 65535;
   const at = pixel * shape.channels;
   return lightnessOf(luminanceIn(space, samples[at]! / top, samples[at + 1]! / top, samples[at + 2]! / top));
@@ -248,7 +248,7 @@ test("colour does not bleed over a contour", () => {
   const chroma = chromaOf(32, 8, (x) => (x < 0.5 ? [5, -40] : [15, 40]));
   const grey = greyPlane(chroma).map((_, i) => (i % 32 < 16 ? 0.3 : 0.8));
   const shifted = chromaOf(32, 8, (x) => (x < 0.5 + 1 / 32 ? [5, -40] : [15, 40]));
-  const bleed = (options: RenderOptions) => {
+  const bleed = (options: MergeOptions) => {
     const result = run(shape, samples, shifted, options, grey);
     let worst = 0;
     // Beyond the pixel of the network that is wrong itself.
@@ -284,7 +284,7 @@ function rgbAt(samples: Samples, pixel: number, top: number): readonly [number, 
 /** Joint bilateral upsampling, written plainly: four neighbours, near in place and alike in lightness. */
 function upsampled(
   source: ChromaSource,
-  shape: RasterShape,
+  shape: MergeShape,
   x: number,
   y: number,
   L: number,

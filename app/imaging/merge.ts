@@ -5,9 +5,9 @@
 // Must never: change lightness on purpose, nor alpha at all.
 import type { ChromaSource } from "./chroma.ts";
 import { CELL, kernelFor, LANES, layoutFor, spreadRow } from "./merge-kernel.ts";
-import type { RasterShape, Samples } from "./raster.ts";
-import { levelTablesFor } from "./space.ts";
-import type { RenderOptions } from "./types.ts";
+import type { Samples } from "./picture.ts";
+import { type ColourSpace, levelTablesFor } from "./space.ts";
+import type { MergeOptions } from "./types.ts";
 import { bind, createMemory } from "./wasm.ts";
 
 /** Maps photo columns or rows onto the chroma plane: two neighbours and the share of the second. */
@@ -36,17 +36,28 @@ function nearestAxis(from: number, to: number): Axis {
   return { first, second: first, share: new Float32Array(to) };
 }
 
+/** Rows of a photo, and what their levels mean before and after. */
+export interface MergeShape {
+  readonly width: number;
+  readonly height: number;
+  readonly channels: 3 | 4;
+  readonly bitDepth: 8 | 16;
+  readonly space: ColourSpace;
+  readonly resultSpace: ColourSpace;
+}
+
 /** Colours rows in place. `y` is the first row's place in the photo. */
 export type MergeStrip = (samples: Samples, y: number, rows: number) => void;
 
 /** A function that colours any strip of a photo of this shape; strips may come in any order and height. */
 export function createMerge(
-  shape: RasterShape,
+  shape: MergeShape,
   source: ChromaSource,
-  options: Pick<RenderOptions, "upsample" | "gamut">,
+  options: Pick<MergeOptions, "upsample" | "gamut">,
 ): MergeStrip {
   const { width, channels, bitDepth } = shape;
-  const edgeAware = options.upsample === "edge-aware";
+  // A bilinear source has a guide that makes the edge-aware kernel weigh by place alone.
+  const edgeAware = options.upsample !== "nearest";
   const axis = edgeAware ? bilinearAxis : nearestAxis;
   const lines = axis(source.height, shape.height);
   const columns = axis(source.width, width);

@@ -9,8 +9,8 @@ import { extname, join } from "node:path";
 import { DefaultExiftoolArgs, ExifTool, exiftoolPath } from "exiftool-vendored";
 import { z } from "zod";
 import { newId } from "../kernel/index.ts";
-import { marksOf } from "./provenance.ts";
-import type { Provenance, RenderResult } from "./types.ts";
+import { type Marks, marksOf } from "./provenance.ts";
+import type { Provenance, SaveResult } from "./types.ts";
 
 /** A date as exact as it is known: 1936, 1936-02 or 1936-02-11. */
 export interface PhotoDate {
@@ -171,23 +171,18 @@ const LEFT_BEHIND = [
  * The orientation becomes 1, because the pixels are already turned; embedded previews of the grey original stay behind.
  * The same record gives the same bytes. Nothing is left to do where the encoder has marked the result.
  * @param target our own new file
+ * @param provenance undefined: no network had a part in it
  * @returns notes; metadata that cannot be carried over is no reason to lose the picture
  */
 export async function writeResultMetadata(
   source: string,
   target: string,
-  result: Pick<RenderResult, "width" | "height" | "isMarked">,
-  provenance: Provenance,
+  result: Pick<SaveResult, "width" | "height" | "isMarked">,
+  provenance: Provenance | undefined,
 ): Promise<string[]> {
   if (result.isMarked) return [];
-  const { creatorTool, digitalSourceType, history } = marksOf(provenance);
   const own = [
-    `-XMP-xmp:CreatorTool=${creatorTool}`,
-    `-EXIF:Software=${creatorTool}`,
-    `-XMP-iptcExt:DigitalSourceType=${digitalSourceType}`,
-    `-XMP-xmpMM:History+={${Object.entries(history)
-      .map(([field, value]) => `${field}=${inStructure(value)}`)
-      .join(",")}}`,
+    ...(provenance === undefined ? [] : marking(marksOf(provenance))),
     "-Orientation#=1",
     `-ExifIFD:ExifImageWidth=${result.width}`,
     `-ExifIFD:ExifImageHeight=${result.height}`,
@@ -206,6 +201,16 @@ export async function writeResultMetadata(
       return ["Metadata could not be written (exiftool did not work)."];
     }
   }
+}
+
+function marking({ creatorTool, digitalSourceType, history }: Marks): readonly string[] {
+  const fields = Object.entries(history).map(([field, value]) => `${field}=${inStructure(value)}`);
+  return [
+    `-XMP-xmp:CreatorTool=${creatorTool}`,
+    `-EXIF:Software=${creatorTool}`,
+    `-XMP-iptcExt:DigitalSourceType=${digitalSourceType}`,
+    `-XMP-xmpMM:History+={${fields.join(",")}}`,
+  ];
 }
 
 /**

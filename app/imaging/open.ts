@@ -6,13 +6,9 @@ import { constants } from "node:fs";
 import { open } from "node:fs/promises";
 import { basename, extname } from "node:path";
 import sharp, { type Metadata, type Sharp, type SharpOptions } from "sharp";
-import { AutochromeError, temporaryBeside, toErrorRecord } from "../kernel/index.ts";
+import { AutochromeError, toErrorRecord } from "../kernel/index.ts";
 import { coloursOf } from "./colours.ts";
-import { fromLinear } from "./lab.ts";
-import { MEMORY_LIMIT, materialise, type Raster, rasterBytes } from "./raster.ts";
-import { type ColourSpace, levelTablesFor, luminanceIn, SRGB } from "./space.ts";
-import { turnRaster } from "./turn.ts";
-import type { ImageFacts, ImageFormat, NetworkInput } from "./types.ts";
+import type { ImageFacts, ImageFormat } from "./types.ts";
 
 export interface Limits {
   /** Largest photo that is opened, in megapixels. */
@@ -23,17 +19,13 @@ export interface Limits {
 export interface OpenImage {
   readonly path: string;
   readonly facts: ImageFacts;
-  /** What the levels of {@link native} pixels mean. */
-  readonly space: ColourSpace;
-  /** What the levels of a result mean. */
-  readonly resultSpace: ColourSpace;
-  /** The profile that a result carries; its pixels are to be converted to it where they are not in it already. */
-  readonly resultProfile: { readonly icc: Buffer; readonly convert: boolean } | undefined;
+  /** The embedded profile; {@link coloursOf} says what is made of it. */
+  readonly icc: Buffer | undefined;
   /** Whether anything is embedded that is worth reading: EXIF, IPTC, XMP, comments. */
   readonly hasMetadata: boolean;
   /** Nothing is in the file but pixels and a profile: no metadata, no resolution. */
   readonly isBare: boolean;
-  /** Pixels in {@link space}, with all their bits: 3 channels, or 4 with alpha; upright, or as they are stored. */
+  /** Pixels with all their bits, in the space that {@link coloursOf} says: 3 channels, or 4 with alpha; upright, or as they are stored. */
   native(place: "upright" | "stored"): Sharp;
   /** Upright pixels for the eye: sRGB, 8 bit. */
   display(): Sharp;
@@ -112,9 +104,7 @@ export async function openImage(path: string, limits: Limits): Promise<OpenImage
   return {
     path,
     facts,
-    space: colours.space,
-    resultSpace: colours.resultSpace,
-    resultProfile: colours.resultProfile,
+    icc: metadata.icc,
     hasMetadata,
     isBare: !hasMetadata && (metadata.density === undefined || metadata.density === SCREEN_DENSITY),
     native(place) {
@@ -140,86 +130,6 @@ const SCREEN_DENSITY = 72;
 /** Facts of a file without decoding its pixels. */
 export async function inspectImage(path: string, limits: Limits): Promise<ImageFacts> {
   return (await openImage(path, limits)).facts;
-}
-
-/**
- * All pixels, upright. Dispose of the raster when done.
- * @param scratch where a large photo's pixels may lie meanwhile; must not exist
- */
-export async function openRaster(image: OpenImage, scratch: string): Promise<Raster> {
-  const { width, height, bitDepth, hasAlpha, orientation } = image.facts;
-  const { space, resultSpace } = image;
-  const shape = { width, height, bitDepth, channels: hasAlpha ? 4 : 3, space, resultSpace } as const;
-  return decoding(image, async () => {
-    if (orientation <= 2 || rasterBytes(shape) <= MEMORY_LIMIT) {
-      return materialise(image.native("upright"), shape, scratch);
-    }
-    const stored = orientation >= 5 ? { ...shape, width: height, height: width } : shape;
-    const raster = await materialise(image.native("stored"), stored, temporaryBeside(scratch, ".v"));
-    try {
-      return await turnRaster(raster, orientation, scratch);
-    } finally {
-      await raster.dispose();
-    }
-  });
-}
-
-/**
- * What the network sees: the photo squeezed to width × height, its lightness as neutral sRGB. The reduction is
- * antialiased (Lanczos), unlike the official pipeline's, which {@link prepareParityInput} follows.
- */
-export async function prepareInput(image: OpenImage, width: number, height: number): Promise<NetworkInput> {
-  const pixels = await decoding(image, () =>
-    image.display().removeAlpha().resize(width, height, { fit: "fill" }).raw().toBuffer(),
-  );
-  const { redY, greenY, blueY } = levelTablesFor(SRGB, 8);
-  const data = new Float32Array(3 * width * height);
-  const size = width * height;
-  for (let i = 0; i < size; i++) {
-    const luminance = redY[pixels[i * 3]!]! + greenY[pixels[i * 3 + 1]!]! + blueY[pixels[i * 3 + 2]!]!;
-    data[i] = fromLinear(luminance);
-  }
-  data.copyWithin(size, 0, size);
-  data.copyWithin(2 * size, 0, size);
-  return { data, width, height };
-}
-
-/**
- * As the official pipeline prepares it: bilinear without antialiasing on the colour image (half-pixel centres, as
- * cv2.resize), then Lab, a = b = 0, then RGB.
- */
-export async function prepareParityInput(
-  raster: Raster,
-  width: number,
-  height: number,
-): Promise<NetworkInput> {
-  const size = width * height;
-  const data = new Float32Array(3 * size);
-  const top = raster.bitDepth === 8 ? 255 : 65535;
-  const { channels } = raster;
-  for (let y = 0; y < height; y++) {
-    const fy = Math.min(raster.height - 1, Math.max(0, ((y + 0.5) * raster.height) / height - 0.5));
-    const y0 = Math.floor(fy);
-    const y1 = Math.min(raster.height - 1, y0 + 1);
-    const upper = await raster.read(y0, 1);
-    const lower = y1 === y0 ? upper : await raster.read(y1, 1);
-    for (let x = 0; x < width; x++) {
-      const fx = Math.min(raster.width - 1, Math.max(0, ((x + 0.5) * raster.width) / width - 0.5));
-      const x0 = Math.floor(fx);
-      const x1 = Math.min(raster.width - 1, x0 + 1);
-      const mix = (channel: number) => {
-        const above =
-          upper[x0 * channels + channel]! * (x0 + 1 - fx) + upper[x1 * channels + channel]! * (fx - x0);
-        const below =
-          lower[x0 * channels + channel]! * (x0 + 1 - fx) + lower[x1 * channels + channel]! * (fx - x0);
-        return (above * (y0 + 1 - fy) + below * (fy - y0)) / top;
-      };
-      data[y * width + x] = fromLinear(luminanceIn(raster.space, mix(0), mix(1), mix(2)));
-    }
-  }
-  data.copyWithin(size, 0, size);
-  data.copyWithin(2 * size, 0, size);
-  return { data, width, height };
 }
 
 /** Runs a decode, turning libvips' words into ours. */

@@ -6,7 +6,10 @@ import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import { readProfile } from "./icc.ts";
 import { fromLinear, labToRgb, lightnessOf, rgbToLab, toLinear } from "./lab.ts";
-import { openImage, openRaster, prepareInput } from "./open.ts";
+import { loadPicture } from "./load.ts";
+import { networkInput } from "./network-input.ts";
+import { readPixels } from "./picture.ts";
+import { withScratch } from "./scratch.ts";
 import { type ColourSpace, luminanceIn, SRGB } from "./space.ts";
 import {
   ADOBE_RGB,
@@ -159,8 +162,12 @@ describe.each(PROFILES)("profile %s", (name, curve, colorants) => {
 
   test("the network sees what the eye sees", async () => {
     const source = await tagged("a.tif", profile, 3, 16);
-    const { data } = await prepareInput(await openImage(source, LIMITS), W, H);
-    const seen = Float64Array.from(data.subarray(0, W * H), (level) => lightnessOf(toLinear(level)));
+    const plane = await withScratch(
+      source,
+      () => undefined,
+      async (place) => networkInput(await loadPicture(source, LIMITS, place), W, H),
+    );
+    const seen = Float64Array.from(plane, (level) => lightnessOf(toLinear(level)));
     const true_ = lightnesses(scenePixels(W, H, 3, 16), 3, 65535, space);
     expect(distance(seen, true_).mean).toBeLessThan(0.5);
   });
@@ -177,11 +184,17 @@ test("a photo too large for memory is treated in the same way", async () => {
     .keepIccProfile()
     .tiff({ compression: "lzw" })
     .toFile(source);
-  const image = await openImage(source, LIMITS);
-  const raster = await openRaster(image, join(folder, "scratch.v"));
-  expect(raster.file).toBeDefined();
-  expect(await raster.read(1234, 1)).toEqual(samples.subarray(1234 * 4400 * 3, 1235 * 4400 * 3));
-  await raster.dispose();
+  await withScratch(
+    source,
+    () => undefined,
+    async (place) => {
+      const picture = await loadPicture(source, LIMITS, place);
+      expect(picture.data).toBeTypeOf("string");
+      const reader = await readPixels(picture);
+      expect(await reader.read(1234, 1)).toEqual(samples.subarray(1234 * 4400 * 3, 1235 * 4400 * 3));
+      await reader.close();
+    },
+  );
   const { target } = await colourFile(workers, source, folder);
   expect((await sharp(target).metadata()).icc?.equals(profile)).toBe(true);
   const after = lightnesses((await storedPixels(target)).samples.subarray(0, 4400 * 3 * 50), 3, 65535, space);

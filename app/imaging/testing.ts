@@ -1,20 +1,24 @@
 // What the tests of this room make their inputs with: profiles, pictures, chroma.
 // Must never: be imported by anything but tests.
+import { unlink } from "node:fs/promises";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { newId, writeAtomically } from "../kernel/index.ts";
+import type { SaveOptions } from "./encode.ts";
 import { extensionFor, outputFormatFor } from "./encode.ts";
 import { lightnessOf } from "./lab.ts";
+import type { MergeShape } from "./merge.ts";
 import { writeResultMetadata } from "./metadata.ts";
-import { openImage } from "./open.ts";
-import type { RasterShape, Samples } from "./raster.ts";
+import { inspectImage, openImage } from "./open.ts";
+import type { Samples } from "./picture.ts";
+import { scratchFilesOf } from "./scratch.ts";
 import { luminanceIn, SRGB } from "./space.ts";
-import type { Chroma, ImageFacts, OutputFormat, Provenance, RenderOptions, RenderResult } from "./types.ts";
+import type { Chroma, ImageFacts, MergeOptions, OutputFormat, Provenance, SaveResult } from "./types.ts";
 import type { PixelWorkers } from "./workers.ts";
 
 export const LIMITS = { maxMegapixels: 600 };
 
-export const OPTIONS: RenderOptions = {
+export const OPTIONS: MergeOptions & SaveOptions = {
   colorFactor: 1,
   upsample: "edge-aware",
   gamut: "chroma",
@@ -32,7 +36,7 @@ export const PROVENANCE: Provenance = {
 };
 
 /** A shape in sRGB, unless told otherwise. */
-export function shapeOf(part: Pick<RasterShape, "width" | "height"> & Partial<RasterShape>): RasterShape {
+export function shapeOf(part: Pick<MergeShape, "width" | "height"> & Partial<MergeShape>): MergeShape {
   return { channels: 3, bitDepth: 8, space: SRGB, resultSpace: SRGB, ...part };
 }
 
@@ -239,7 +243,34 @@ export function sceneOf(width: number, height: number, channels: 1 | 2 | 3 | 4, 
   return sharpOf(scenePixels(width, height, channels, bitDepth), width, height, channels);
 }
 
-/** A photo's way from file to file as the pipeline goes it, with made chroma instead of a network's. */
+/** Colours a file into another with given chroma; nothing else is left, however it ends. */
+export async function colourInto(
+  workers: PixelWorkers,
+  source: string,
+  target: string,
+  chroma: Chroma,
+  options: Partial<MergeOptions & SaveOptions> & {
+    readonly provenance?: Provenance;
+    readonly signal?: AbortSignal;
+    /** One plane; otherwise what the network would see. */
+    readonly grey?: Float32Array;
+  } = {},
+): Promise<SaveResult> {
+  const { signal, provenance, grey, ...part } = options;
+  const how = { ...OPTIONS, ...part };
+  const picture = await workers.load(source, target, signal);
+  const scratch = new Set(scratchFilesOf(picture));
+  try {
+    const seen = grey ?? (await workers.networkInput(picture, { ...chroma, parity: false }, signal));
+    const coloured = await workers.layChroma(picture, chroma, seen, how, target, signal);
+    scratchFilesOf(coloured, scratch);
+    return await workers.save(coloured, target, how, provenance, signal);
+  } finally {
+    for (const path of scratch) await unlink(path);
+  }
+}
+
+/** A photo's way from file to file, with made chroma instead of a network's. */
 export async function colourFile(
   workers: PixelWorkers,
   source: string,
@@ -252,18 +283,16 @@ export async function colourFile(
 ): Promise<{
   readonly target: string;
   readonly facts: ImageFacts;
-  readonly result: RenderResult;
+  readonly result: SaveResult;
   readonly notes: readonly string[];
 }> {
   const provenance = part.provenance ?? PROVENANCE;
-  const size = { width: 32, height: 32, parity: false, scratch: join(folder, "scratch") };
-  const { facts, input } = await workers.prepare(source, size);
+  const facts = await inspectImage(source, LIMITS);
   const format = outputFormatFor(facts, part.format ?? "same");
   const chroma = chromaOf(32, 32, (x, y) => [30 * x, 40 * y - 20]);
   const target = join(folder, `result-${newId()}${extensionFor(format)}`);
   return writeAtomically(target, { overwrite: false }, async (temporary) => {
-    const result = await workers.render(source, chroma, input.data.slice(0, 32 * 32), temporary, {
-      ...OPTIONS,
+    const result = await colourInto(workers, source, temporary, chroma, {
       format,
       ...(part.early === false ? {} : { provenance }),
     });

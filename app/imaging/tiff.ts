@@ -1,15 +1,14 @@
 // Raw pixels as an uncompressed TIFF, in memory or in the file where they lie: the one way to hand sharp pixels together
 // with a profile, and the one way to hand it a file of pixels that it reads piece by piece instead of mapping it whole.
 // Must never: touch the pixels.
-import type { RasterShape, Samples } from "./raster.ts";
+import type { Samples } from "./picture.ts";
+import type { PixelShape } from "./pixel-file.ts";
 
 const SHORT = 3;
 const LONG = 4;
 const UNDEFINED = 7;
 /** Rows are handed over in strips of about this many bytes. */
 const STRIP_BYTES = 256 * 1024;
-
-type Shape = Pick<RasterShape, "width" | "height" | "channels" | "bitDepth">;
 
 /** What makes a file with pixels in it a little-endian TIFF. */
 export interface TiffFrame {
@@ -24,7 +23,7 @@ export interface TiffFrame {
 export const TIFF_LIMIT = 2 ** 32 - 2 ** 24;
 
 /** A TIFF of the samples, with an ICC profile. */
-export function asTiff(shape: Shape, samples: Samples, icc: Buffer): Buffer {
+export function asTiff(shape: PixelShape, samples: Samples, icc: Buffer): Buffer {
   const { head, directoryStart, directory } = tiffFrame(shape, 8, icc);
   const file = Buffer.alloc(directoryStart + directory.length);
   file.set(head);
@@ -37,7 +36,7 @@ export function asTiff(shape: Shape, samples: Samples, icc: Buffer): Buffer {
  * The parts of a TIFF around pixels.
  * @param pixelsStart where the first row begins, at least 8 bytes into the file; all must end below TIFF_LIMIT
  */
-export function tiffFrame(shape: Shape, pixelsStart: number, icc: Buffer | undefined): TiffFrame {
+export function tiffFrame(shape: PixelShape, pixelsStart: number, icc: Buffer | undefined): TiffFrame {
   const { width, height, channels, bitDepth } = shape;
   const stride = width * channels * (bitDepth / 8);
   const rows = Math.max(1, Math.floor(STRIP_BYTES / stride));
@@ -49,7 +48,7 @@ export function tiffFrame(shape: Shape, pixelsStart: number, icc: Buffer | undef
     [257, LONG, [height]],
     [258, SHORT, Array.from({ length: channels }, () => bitDepth)],
     [259, SHORT, [1]], // no compression
-    [262, SHORT, [2]], // RGB
+    [262, SHORT, [channels === 1 ? 1 : 2]], // grey or RGB
     [273, LONG, starts],
     [277, SHORT, [channels]],
     [278, LONG, [rows]],

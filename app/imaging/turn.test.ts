@@ -1,11 +1,12 @@
 import { mkdtemp, readdir, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
-import { join } from "node:path";
+import { basename, join } from "node:path";
 import { afterEach, beforeEach, describe, expect, test } from "vitest";
-import { openImage, openRaster } from "./open.ts";
-import { materialise, type Raster } from "./raster.ts";
-import { LIMITS, pixelsOf, randomNumbers, shapeOf, sharpOf } from "./testing.ts";
-import { turnRaster } from "./turn.ts";
+import { loadPicture } from "./load.ts";
+import { type Picture, readPixels, writePixels } from "./picture.ts";
+import { withScratch } from "./scratch.ts";
+import { LIMITS, pixelsOf, randomNumbers, sharpOf } from "./testing.ts";
+import { turnPicture } from "./turn.ts";
 
 let folder: string;
 beforeEach(async () => {
@@ -35,25 +36,28 @@ describe.each(Object.keys(STORED).map(Number))("orientation %i", (orientation) =
     const [width, height] = [53, 37];
     const random = randomNumbers(orientation);
     const samples = pixelsOf(width, height, channels, bitDepth, () => random(1000) / 999);
-    const shape = shapeOf({ width, height, channels, bitDepth });
-    const stored = await materialise(
-      sharpOf(samples, width, height, channels),
-      shape,
-      join(folder, "stored.v"),
+    await withScratch(
+      join(folder, "x"),
+      () => undefined,
+      async (place) => {
+        const writer = await writePixels<Picture>({ width, height, channels, bitDepth }, place);
+        await writer.write(0, samples);
+        const turned = await turnPicture(await writer.finish(), orientation, place);
+        const [shownWidth, shownHeight] = orientation >= 5 ? [height, width] : [width, height];
+        expect([turned.width, turned.height]).toEqual([shownWidth, shownHeight]);
+        const expected = samples.slice();
+        for (let y = 0; y < shownHeight; y++) {
+          for (let x = 0; x < shownWidth; x++) {
+            const [u, v] = STORED[orientation]!(x, y, shownWidth - 1, shownHeight - 1);
+            const from = (v * width + u) * channels;
+            expected.set(samples.subarray(from, from + channels), (y * shownWidth + x) * channels);
+          }
+        }
+        const reader = await readPixels(turned);
+        expect(await reader.read(0, shownHeight)).toEqual(expected);
+        await reader.close();
+      },
     );
-    const turned = await turnRaster(stored, orientation, join(folder, "turned.v"));
-    const [shownWidth, shownHeight] = orientation >= 5 ? [height, width] : [width, height];
-    expect([turned.width, turned.height]).toEqual([shownWidth, shownHeight]);
-    const expected = samples.slice();
-    for (let y = 0; y < shownHeight; y++) {
-      for (let x = 0; x < shownWidth; x++) {
-        const [u, v] = STORED[orientation]!(x, y, shownWidth - 1, shownHeight - 1);
-        const from = (v * width + u) * channels;
-        expected.set(samples.subarray(from, from + channels), (y * shownWidth + x) * channels);
-      }
-    }
-    expect(await turned.read(0, shownHeight)).toEqual(expected);
-    await turned.dispose();
     expect(await readdir(folder)).toEqual([]);
   });
 });
@@ -66,16 +70,21 @@ test("a large photo is turned in strips, and nothing of it is left", async () =>
     .withMetadata({ orientation: 6 })
     .tiff({ compression: "none" })
     .toFile(source);
-  const raster: Raster = await openRaster(await openImage(source, LIMITS), join(folder, "turned.v"));
-  expect(raster).toMatchObject({ width: height, height: width, file: join(folder, "turned.v") });
+  const picture = await withScratch(
+    source,
+    () => undefined,
+    (place) => loadPicture(source, LIMITS, place),
+  );
+  expect(picture).toMatchObject({ width: height, height: width });
+  if (typeof picture.data !== "string") throw new Error("so large a photo does not stay in memory");
+  expect((await readdir(folder)).sort()).toEqual([basename(picture.data), "source.tif"]);
+  const reader = await readPixels(picture);
   const level = (row: ArrayLike<number>, x: number) => row[x * 3];
   for (const y of [0, 1, 3000, width - 1]) {
-    const row = await raster.read(y, 1);
+    const row = await reader.read(y, 1);
     for (const x of [0, 1, 2047, height - 1]) {
       expect(level(row, x)).toBe(Math.round(255 * at(y, height - 1 - x)));
     }
   }
-  expect((await readdir(folder)).sort()).toEqual(["source.tif", "turned.v"]);
-  await raster.dispose();
-  expect(await readdir(folder)).toEqual(["source.tif"]);
+  await reader.close();
 });

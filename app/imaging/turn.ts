@@ -1,46 +1,38 @@
 // Turning photos that are too large for memory, as their EXIF orientation says: sharp would hold all their pixels.
 // Owns: where a stored pixel is shown. Must never: hold more than two strips.
-import { closeSync, openSync, unlinkSync, writeSync } from "node:fs";
-import { fileRaster, type Raster, type RasterShape, rasterHeader, type Samples } from "./raster.ts";
+import { closeSync, openSync, writeSync } from "node:fs";
+import { finishFile, type Picture, readPixels, type Samples, type Workplace } from "./picture.ts";
+import { HEADER } from "./pixel-file.ts";
 
 /** Bytes that are turned at once. */
 const STRIP_BYTES = 32 * 1024 * 1024;
 
 /**
- * Writes a raster turned into a file of its own.
+ * A picture turned, in a scratch file of its own.
  * @param orientation EXIF's, 2–8
- * @param file created here; must not exist
  */
-export async function turnRaster(stored: Raster, orientation: number, file: string): Promise<Raster> {
+export async function turnPicture(stored: Picture, orientation: number, place: Workplace): Promise<Picture> {
   const sideways = orientation >= 5;
-  const { width, height, channels, bitDepth, space, resultSpace } = stored;
-  const shape: RasterShape = {
-    width: sideways ? height : width,
-    height: sideways ? width : height,
-    channels,
-    bitDepth,
-    space,
-    resultSpace,
-  };
+  const { width, height, channels, bitDepth, data: _, ...rest } = stored;
   const pixel = channels * (bitDepth / 8);
-  const header = rasterHeader(shape);
+  const file = place.scratch(".tif");
+  const reader = await readPixels(stored);
   const target = openSync(file, "wx");
   try {
-    write(target, header, 0);
     const rows = Math.max(1, Math.floor(STRIP_BYTES / (width * pixel)));
     for (let v = 0; v < height; v += rows) {
+      place.throwIfStopped();
       const count = Math.min(rows, height - v);
-      const strip = await stored.read(v, count);
+      const strip = await reader.read(v, count);
       if (sideways) writeSideways(strip, v, count);
       else writeUpright(strip, v, count);
     }
-  } catch (error) {
-    unlinkSync(file);
-    throw error;
   } finally {
     closeSync(target);
+    await reader.close();
   }
-  return fileRaster(shape, file);
+  const shown = sideways ? { width: height, height: width } : { width, height };
+  return finishFile<Picture>(file, { ...rest, ...shown, channels, bitDepth });
 
   /** Orientations 2–4: rows stay rows, in turned order, mirrored or not. */
   function writeUpright(strip: Samples, v: number, count: number): void {
@@ -55,7 +47,7 @@ export async function turnRaster(stored: Raster, orientation: number, file: stri
         for (let c = 0; c < channels; c++) turned[at + c] = strip[from + c]!;
       }
     }
-    write(target, bytesOf(turned), header.length + (upsideDown ? height - v - count : v) * width * pixel);
+    write(target, bytesOf(turned), HEADER + (upsideDown ? height - v - count : v) * width * pixel);
   }
 
   /** Orientations 5–8: a column of the strip becomes a piece of a row. */
@@ -71,7 +63,7 @@ export async function turnRaster(stored: Raster, orientation: number, file: stri
       }
       const y = fromTop ? u : width - 1 - u;
       const x = fromLeft ? v : height - v - count;
-      write(target, bytesOf(piece), header.length + (y * height + x) * pixel);
+      write(target, bytesOf(piece), HEADER + (y * height + x) * pixel);
     }
   }
 }

@@ -27,13 +27,6 @@ export interface ImageFacts {
   readonly notes: readonly string[];
 }
 
-/** What the network sees: planar RGB of the neutral picture, 0–1, shape 3 × height × width. */
-export interface NetworkInput {
-  readonly data: Float32Array;
-  readonly width: number;
-  readonly height: number;
-}
-
 /** What the network gave: plane a, then plane b, in CIE Lab units, shape 2 × height × width. */
 export interface Chroma {
   readonly data: Float32Array;
@@ -54,22 +47,18 @@ export interface Provenance {
   readonly createdAt: string;
 }
 
-export interface RenderOptions {
+/** How chroma is laid under lightness. */
+export interface MergeOptions {
   /** Multiplies a and b, 0–2. */
   readonly colorFactor: number;
-  /** "edge-aware" follows the full-size lightness; "nearest" is the official pipeline's. */
-  readonly upsample: "edge-aware" | "nearest";
+  /** "edge-aware" follows the full-size lightness, "bilinear" does not; "nearest" is the official pipeline's. */
+  readonly upsample: "edge-aware" | "bilinear" | "nearest";
   /** "chroma" reduces chroma until the colour fits, "clip" clips RGB as the official pipeline does. */
   readonly gamut: "chroma" | "clip";
-  readonly format: OutputFormat;
-  /** JPEG, WebP and AVIF quality, 1–100. */
-  readonly quality: number;
-  /** Where the source has no metadata to be carried over, this is embedded at once, which spares another pass. */
-  readonly provenance?: Provenance;
 }
 
 /** What was written. */
-export interface RenderResult {
+export interface SaveResult {
   readonly width: number;
   readonly height: number;
   readonly format: OutputFormat;

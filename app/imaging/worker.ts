@@ -3,14 +3,79 @@
 import sharp from "sharp";
 import { AutochromeError, type ErrorRecord, hashFile, toErrorRecord } from "../kernel/index.ts";
 import { convert, pairUp } from "./convert.ts";
+import type { SaveOptions } from "./encode.ts";
 import { ingest } from "./ingest.ts";
-import { prepare, render } from "./render.ts";
+import { layChroma } from "./lay-chroma.ts";
+import { loadPicture } from "./load.ts";
+import { networkInput, parityInput } from "./network-input.ts";
+import type { Limits } from "./open.ts";
+import type { Picture } from "./picture.ts";
+import { previewPicture, reducePicture, transparencyOf } from "./preview.ts";
+import { savePicture } from "./save.ts";
+import { withScratch } from "./scratch.ts";
+import type { Chroma, MergeOptions, Provenance } from "./types.ts";
 
 // One thread each: the pool is what uses the cores. No cache: no photo is decoded twice from the same state.
 sharp.concurrency(1);
 sharp.cache(false);
 
-const tasks = { hash: (path: string) => hashFile(path), ingest, prepare, render, convert, pairUp };
+/** What a task from another room gets besides its input. */
+export interface TaskControl {
+  /** Throws when the task is no longer wanted. */
+  throwIfStopped(): void;
+  /** Says how far the task is; both are whole numbers. */
+  progress(value: number, max: number): void;
+}
+
+/** What a module of another room exports as its default to be run here. Input and result are plain data. */
+export type ModuleTask<Input, Result> = (input: Input, control: TaskControl) => Promise<Result>;
+
+async function call(module: string, input: unknown, control: Int32Array, throwIfStopped: () => void) {
+  const { default: work }: { default: ModuleTask<unknown, unknown> } = await import(module);
+  const progress = (value: number, max: number) => {
+    Atomics.store(control, 1, max);
+    Atomics.store(control, 0, value);
+  };
+  return work(input, { throwIfStopped, progress });
+}
+
+type Check = () => void;
+
+function inMemory(): never {
+  throw new Error("so small a picture stays in memory");
+}
+
+const tasks = {
+  hash: (path: string) => hashFile(path),
+  ingest,
+  convert,
+  pairUp,
+  call,
+  networkInput,
+  parityInput,
+  preview: previewPicture,
+  reduce: (picture: Picture, side: number, check: Check) =>
+    reducePicture(picture, side, { scratch: inMemory, throwIfStopped: check }),
+  transparency: (picture: Picture, beside: string, check: Check) =>
+    withScratch(beside, check, (place) => transparencyOf(picture, place)),
+  load: (path: string, limits: Limits, beside: string, check: Check) =>
+    withScratch(beside, check, (place) => loadPicture(path, limits, place)),
+  layChroma: (
+    picture: Picture,
+    chroma: Chroma,
+    grey: Float32Array,
+    options: MergeOptions,
+    beside: string,
+    check: Check,
+  ) => withScratch(beside, check, (place) => layChroma(picture, chroma, grey, options, place)),
+  save: (
+    picture: Picture,
+    target: string,
+    options: SaveOptions,
+    provenance: Provenance | undefined,
+    check: Check,
+  ) => withScratch(target, check, (place) => savePicture(picture, target, options, provenance, place)),
+};
 
 type Tasks = typeof tasks;
 export type TaskName = keyof Tasks;

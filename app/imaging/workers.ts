@@ -1,19 +1,15 @@
 // The pool of pixel workers: one thread per core, so that decoding, merging and encoding of several photos overlap
 // with each other and with the network. Must never: run pixel work in the engine's own thread.
+import { unlink } from "node:fs/promises";
 import { basename } from "node:path";
 import { Piscina } from "piscina";
 import { errorFromRecord } from "../kernel/index.ts";
+import type { SaveOptions } from "./encode.ts";
 import { carryMetadata } from "./metadata.ts";
 import type { Limits } from "./open.ts";
-import type {
-  Chroma,
-  ImageFacts,
-  Ingested,
-  NetworkInput,
-  OutputFormat,
-  RenderOptions,
-  RenderResult,
-} from "./types.ts";
+import type { Mask, Picture } from "./picture.ts";
+import { scratchFilesOf } from "./scratch.ts";
+import type { Chroma, Ingested, MergeOptions, OutputFormat, Provenance, SaveResult } from "./types.ts";
 import type { Outcome, Task, TaskArguments, TaskName, TaskResult } from "./worker.ts";
 
 /**
@@ -26,26 +22,37 @@ export interface PixelWorkers {
   hash(path: string, signal?: AbortSignal): Promise<string>;
   /** See {@link ingest}: hash, facts, monochrome or not, thumbnail, by one decode. */
   ingest(path: string, thumbnail: string | undefined, signal?: AbortSignal): Promise<Ingested>;
-  /** Reads a photo for the network; see {@link prepare}. */
-  prepare(
-    path: string,
-    size: {
-      readonly width: number;
-      readonly height: number;
-      readonly parity: boolean;
-      readonly scratch: string;
-    },
+  /** A photo's pixels; see {@link loadPicture}. Large ones lie in a scratch file beside `beside`, the caller's to remove. */
+  load(path: string, beside: string, signal?: AbortSignal): Promise<Picture>;
+  /** What the network sees of a picture: one plane of grey, sRGB 0–1; see {@link networkInput}, {@link parityInput}. */
+  networkInput(
+    picture: Picture,
+    size: { readonly width: number; readonly height: number; readonly parity: boolean },
     signal?: AbortSignal,
-  ): Promise<{ readonly facts: ImageFacts; readonly input: NetworkInput }>;
-  /** Colours a photo into `target`; see {@link render}. */
-  render(
-    source: string,
+  ): Promise<Float32Array>;
+  /** A picture in colour; see {@link layChroma}. */
+  layChroma(
+    picture: Picture,
     chroma: Chroma,
     grey: Float32Array,
-    target: string,
-    options: RenderOptions,
+    options: MergeOptions,
+    beside: string,
     signal?: AbortSignal,
-  ): Promise<RenderResult>;
+  ): Promise<Picture>;
+  /** Writes a picture into a new file; see {@link savePicture}. */
+  save(
+    picture: Picture,
+    target: string,
+    options: SaveOptions,
+    provenance?: Provenance,
+    signal?: AbortSignal,
+  ): Promise<SaveResult>;
+  /** A picture of at most so many pixels a side, up to 2048. */
+  reduce(picture: Picture, side: number, signal?: AbortSignal): Promise<Picture>;
+  /** Where a picture with alpha is transparent. */
+  transparency(picture: Picture, beside: string, signal?: AbortSignal): Promise<Mask>;
+  /** A JPEG of a picture as the eye sees it, at most so many pixels a side. */
+  preview(picture: Picture, side: number, signal?: AbortSignal): Promise<Uint8Array>;
   /** Re-encodes a picture; see {@link convert}. */
   convert(source: string, target: string, format: OutputFormat, quality: number): Promise<void>;
   /** Original and version in one picture; see {@link pairUp}. */
@@ -56,9 +63,24 @@ export interface PixelWorkers {
     format: OutputFormat,
     quality: number,
   ): Promise<void>;
+  /**
+   * Runs another room's work in the pool.
+   * @param module URL of a module whose default export is a ModuleTask
+   * @param about what the task is about, for error sentences
+   * @param onProgress hears of the task's progress a few times a second
+   */
+  call<Result>(
+    module: string,
+    input: unknown,
+    about: string,
+    options?: { readonly signal?: AbortSignal; readonly onProgress?: (value: number, max: number) => void },
+  ): Promise<Result>;
   /** Stops the threads; running tasks are given up. */
   close(): Promise<void>;
 }
+
+/** How often progress is looked at. */
+const PROGRESS_MS = 100;
 
 /** Starts a pool. Threads start with the first tasks and end after half a minute without any. */
 export function createPixelWorkers(options: {
@@ -87,7 +109,10 @@ export function createPixelWorkers(options: {
     const outcome: Outcome<TaskResult<Name>> = await pool
       .run(task)
       .finally(() => signal?.removeEventListener("abort", onAbort));
-    signal?.throwIfAborted();
+    if (signal?.aborted === true) {
+      if (outcome.ok) await forget(outcome.value, parameters);
+      throw signal.reason;
+    }
     if (!outcome.ok) throw errorFromRecord(outcome.error);
     return outcome.value;
   }
@@ -96,15 +121,17 @@ export function createPixelWorkers(options: {
     threads: options.threads,
     hash: (path, signal) => run("hash", path, [path], signal),
     ingest: (path, thumbnail, signal) => run("ingest", path, [path, thumbnail, options.limits], signal),
-    prepare: (path, size, signal) =>
-      run(
-        "prepare",
-        path,
-        [path, size.width, size.height, size.parity, size.scratch, options.limits],
-        signal,
-      ),
-    render: (source, chroma, grey, target, how, signal) =>
-      run("render", source, [source, chroma, grey, target, how, options.limits], signal),
+    load: (path, beside, signal) => run("load", path, [path, options.limits, beside], signal),
+    networkInput: (picture, { width, height, parity }, signal) =>
+      run(parity ? "parityInput" : "networkInput", nameOf(picture), [picture, width, height], signal),
+    layChroma: (picture, chroma, grey, how, beside, signal) =>
+      run("layChroma", nameOf(picture), [picture, chroma, grey, how, beside], signal),
+    save: (picture, target, how, provenance, signal) =>
+      run("save", target, [picture, target, how, provenance], signal),
+    reduce: (picture, side, signal) => run("reduce", nameOf(picture), [picture, side], signal),
+    transparency: (picture, beside, signal) =>
+      run("transparency", nameOf(picture), [picture, beside], signal),
+    preview: (picture, side, signal) => run("preview", nameOf(picture), [picture, side], signal),
     async convert(source, target, format, quality) {
       await run("convert", source, [source, target, format, quality, options.limits], undefined);
       await carryMetadata(source, target); // sharp knows neither a TIFF's own tags nor IPTC everywhere
@@ -113,6 +140,39 @@ export function createPixelWorkers(options: {
       await run("pairUp", original, [original, version, target, format, quality, options.limits], undefined);
       await carryMetadata(version, target); // one half is coloured: the marks belong here too
     },
+    async call<Result>(
+      module: string,
+      input: unknown,
+      about: string,
+      options: { signal?: AbortSignal; onProgress?: (value: number, max: number) => void } = {},
+    ) {
+      const state = new Int32Array(new SharedArrayBuffer(8));
+      const { signal, onProgress } = options;
+      let told = 0;
+      const timer =
+        onProgress === undefined
+          ? undefined
+          : setInterval(() => {
+              const value = Atomics.load(state, 0);
+              if (value !== told) onProgress(value, Atomics.load(state, 1));
+              told = value;
+            }, PROGRESS_MS);
+      try {
+        return (await run("call", about, [module, input, state], signal)) as Result;
+      } finally {
+        clearInterval(timer);
+      }
+    },
     close: () => pool.destroy(),
   };
+}
+
+function nameOf(picture: Picture): string {
+  return picture.origin?.path ?? "picture";
+}
+
+/** Removes the scratch files of a result that nobody waits for any more. */
+async function forget(result: unknown, parameters: unknown): Promise<void> {
+  const given = scratchFilesOf(parameters);
+  for (const path of scratchFilesOf(result)) if (!given.has(path)) await unlink(path).catch(() => undefined);
 }
