@@ -1,10 +1,15 @@
 // The inference process: holds one network and runs it. A process of its own because session.run blocks its thread and
 // cannot be stopped: killing the process is how a run is cancelled, and how its memory goes back.
-// Must never: touch photographs, the catalogue or the network (the other kind).
+// Must never: touch photographs (but for tiles that the engine wrote for it), the catalogue or the network (the other
+// kind).
 import { createHash } from "node:crypto";
+import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
 import { InferenceSession, Tensor } from "onnxruntime-node";
-import type { Failure, LoadRequest, Reply, Request, RunRequest } from "./messages.ts";
+import type { Failure, FilePlace, LoadRequest, Reply, Request, RunRequest, TileRequest } from "./messages.ts";
+
+/** How many times larger than its input a picture may be. */
+const LARGEST_SCALE = 8;
 
 let session: InferenceSession | undefined;
 
@@ -14,7 +19,7 @@ process.on("SIGINT", () => undefined); // Ctrl-C in a terminal reaches us too; t
 
 async function handle(request: Request): Promise<void> {
   try {
-    answer(request.kind === "load" ? await load(request) : await run(request));
+    answer(await perform(request));
   } catch (thrown) {
     const detail = thrown instanceof Error ? thrown.message : String(thrown);
     const outOfMemory = /out of memory|bad_alloc|Failed to allocate|allocation failed/i.test(detail);
@@ -24,6 +29,17 @@ async function handle(request: Request): Promise<void> {
         ? "unloadable"
         : "failed";
     answer({ kind: "error", id: request.id, failure, detail });
+  }
+}
+
+function perform(request: Request): Promise<Reply> {
+  switch (request.kind) {
+    case "load":
+      return load(request);
+    case "run":
+      return run(request);
+    case "tile":
+      return runTile(request);
   }
 }
 
@@ -39,7 +55,10 @@ async function load(request: LoadRequest): Promise<Reply> {
     // Waiting threads must not spin: the pixel workers want the same cores.
     extra: { session: { intra_op: { allow_spinning: "0" } } },
   });
-  return { kind: "loaded", id: request.id };
+  const inputs = session.inputMetadata.map((input) =>
+    input.isTensor ? { type: input.type, shape: [...input.shape] } : { type: "no tensor", shape: [] },
+  );
+  return { kind: "loaded", id: request.id, inputs };
 }
 
 async function run(request: RunRequest): Promise<Reply> {
@@ -58,12 +77,79 @@ async function run(request: RunRequest): Promise<Reply> {
   if (data.length !== 2 * grey.length) {
     throw new Error(`the network gave shape ${output.dims.join("×")}, expected 1×2×${height}×${width}`);
   }
+  return notFinite(request, data) ?? { kind: "chroma", id: request.id, data, ms };
+}
+
+async function runTile(request: TileRequest): Promise<Reply> {
+  if (session === undefined) throw new Error("no model is loaded");
+  const { channels, width, height } = request;
+  const planes = new Float32Array(channels * width * height);
+  readFloats(request.input, planes);
+  const input = new Tensor("float32", planes, [1, channels, height, width]);
+  const name = session.outputNames[0]!;
+  const start = performance.now();
+  const output = (await session.run({ [session.inputNames[0]!]: input }, [name]))[name];
+  const ms = performance.now() - start;
+  if (output === undefined || !(output.data instanceof Float32Array)) {
+    const detail = `the network gave ${output?.type ?? "nothing"}, expected float32`;
+    return { kind: "error", id: request.id, failure: "misshapen", detail };
+  }
+  const scale = scaleOf(output.dims, request);
+  if (scale === undefined) {
+    const detail = `the network gave ${output.dims.join("×")} for 1×${channels}×${height}×${width}`;
+    return { kind: "error", id: request.id, failure: "misshapen", detail };
+  }
+  const unusable = notFinite(request, output.data);
+  if (unusable !== undefined) return unusable;
+  writeFloats(request.output, output.data);
+  return { kind: "tile", id: request.id, scale, ms };
+}
+
+/** How many times as large as the tile the network's output is; undefined where it is no such picture. */
+function scaleOf(dims: readonly number[], { channels, width, height }: TileRequest): number | undefined {
+  const scale = (dims[2] ?? 0) / height;
+  const expected = [1, channels, height * scale, width * scale];
+  const fits = dims.length === 4 && expected.every((side, place) => side === dims[place]);
+  return fits && Number.isInteger(scale) && scale >= 1 && scale <= LARGEST_SCALE ? scale : undefined;
+}
+
+function notFinite(request: Request, data: Float32Array): Reply | undefined {
   for (let i = 0; i < data.length; i++) {
     if (!Number.isFinite(data[i])) {
       return { kind: "error", id: request.id, failure: "not-finite", detail: `value ${i} is ${data[i]}` };
     }
   }
-  return { kind: "chroma", id: request.id, data, ms };
+  return undefined;
+}
+
+/** The system reads and writes no more than 2 GiB at a time. */
+const MOST_BYTES = 2 ** 30;
+
+// Not asynchronous: requests are served strictly in order, and nothing else waits for this thread.
+function readFloats({ path, offset }: FilePlace, into: Float32Array): void {
+  const bytes = new Uint8Array(into.buffer, into.byteOffset, into.byteLength);
+  const file = openSync(path, "r");
+  try {
+    for (let got = 0; got < bytes.length; ) {
+      const read = readSync(file, bytes, got, Math.min(MOST_BYTES, bytes.length - got), offset + got);
+      if (read === 0) throw new Error("the file of tiles ends early");
+      got += read;
+    }
+  } finally {
+    closeSync(file);
+  }
+}
+
+function writeFloats({ path, offset }: FilePlace, data: Float32Array): void {
+  const bytes = new Uint8Array(data.buffer, data.byteOffset, data.byteLength);
+  const file = openSync(path, constants.O_WRONLY | constants.O_CREAT); // other tiles' planes stay in it
+  try {
+    for (let put = 0; put < bytes.length; ) {
+      put += writeSync(file, bytes, put, Math.min(MOST_BYTES, bytes.length - put), offset + put);
+    }
+  } finally {
+    closeSync(file);
+  }
 }
 
 function answer(reply: Reply): void {

@@ -25,6 +25,20 @@ test("each key has an environment name", () => {
   expect(environmentName("maxMegapixels")).toBe("AUTOCHROME_MAX_MEGAPIXELS");
 });
 
+test("several words are an array in the file and separated by commas in the environment", async () => {
+  expect(loadConfig(environment).cors).toEqual([]);
+  await saveConfig({ cors: ["https://a.example"] }, environment);
+  expect(loadConfig(environment).cors).toEqual(["https://a.example"]);
+  environment.AUTOCHROME_CORS = "https://b.example, https://c.example,";
+  expect(loadConfig(environment).cors).toEqual(["https://b.example", "https://c.example"]);
+});
+
+test("a key is long, a port is one", () => {
+  expect(() => loadConfig(environment, { apiKey: "short" })).toThrow(/apiKey.*16 characters/);
+  environment.AUTOCHROME_PORT = "70000";
+  expect(() => loadConfig(environment)).toThrow(/port/);
+});
+
 test("a wrong setting is named with the place to correct it", async () => {
   environment.AUTOCHROME_QUALITY = "loud";
   expect(() => loadConfig(environment)).toThrow(/quality/);

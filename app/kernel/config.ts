@@ -10,6 +10,13 @@ import { writeFileAtomically } from "./atomic.ts";
 import { AutochromeError } from "./errors.ts";
 import { configFolder } from "./paths.ts";
 
+/** Several words: an array in the file, separated by commas in the environment. */
+function list() {
+  const split = (value: unknown) =>
+    typeof value === "string" ? value.split(",").flatMap((word) => word.trim() || []) : value;
+  return z.preprocess(split, z.array(z.string().min(1))).default([]);
+}
+
 export const configSchema = z.strictObject({
   /** The library folder; unset means the user's Pictures folder. */
   library: z.string().min(1).optional(),
@@ -25,9 +32,44 @@ export const configSchema = z.strictObject({
   inferenceThreads: z.coerce.number().int().min(1).max(256).default(availableParallelism()),
   /** JPEG, WebP and AVIF quality of results, 1–100. At 100 lightness stays the original's through a JPEG's rounding. */
   quality: z.coerce.number().int().min(1).max(100).default(100),
+  /** Folder of the user's own ONNX models, for the node AutochromeImageModel. */
+  imageModels: z
+    .string()
+    .min(1)
+    .default(() => join(configFolder(), "image-models")),
   /** Largest photo that is opened, in megapixels. */
   maxMegapixels: z.coerce.number().min(1).max(4000).default(600),
   logLevel: z.enum(["silent", "fatal", "error", "warn", "info", "debug", "trace"]).default("warn"),
+
+  /** Address that `serve` listens on. Anything but loopback needs `apiKey` or the three `jwt…` settings. */
+  host: z.string().min(1).default("127.0.0.1"),
+  /** Port that `serve` listens on; 0 lets the system choose. */
+  port: z.coerce.number().int().min(0).max(65_535).default(8188),
+  /** Secret that clients of the service must show. */
+  apiKey: z.string().min(16, "a key has at least 16 characters").optional(),
+  /** Where the public keys of an identity provider are. Needs `jwtAudience` and `jwtIssuer` too. */
+  jwksUrl: z.url({ protocol: /^https?$/ }).optional(),
+  jwtAudience: z.string().min(1).optional(),
+  jwtIssuer: z.string().min(1).optional(),
+  /** Host names that clients use for the service, besides its own address; "*" for any. */
+  allowedHosts: list(),
+  /** Origins of web pages that may use the service from a browser, e.g. "https://photos.example". */
+  cors: list(),
+  /** Requests per minute of one key or address. */
+  rateLimit: z.coerce.number().int().min(1).max(1_000_000).default(6000),
+  /** Folder with the files of ComfyUI's front end. */
+  frontEnd: z.string().min(1).optional(),
+  /** Folder of the service: input, output, temp, users. Unset: "service" in the library folder. */
+  data: z.string().min(1).optional(),
+  /** Largest upload, in megabytes (1,000,000 bytes). */
+  uploadMaxMb: z.coerce.number().min(0.001).max(10_000).default(10),
+  /** Uploads, results and previews are removed when they are so many days old; 0 keeps them, as results are. */
+  uploadMaxDays: z.coerce.number().min(0).max(36_500).default(30),
+  outputMaxDays: z.coerce.number().min(0).max(36_500).default(0),
+  tempMaxDays: z.coerce.number().min(0).max(36_500).default(1),
+  /** The oldest results and previews are removed above so many gigabytes in all; 0 for no limit. */
+  outputMaxGb: z.coerce.number().min(0).max(1_000_000).default(0),
+  tempMaxGb: z.coerce.number().min(0).max(1_000_000).default(2),
 });
 
 export type Config = z.infer<typeof configSchema>;

@@ -1,10 +1,12 @@
 // Model store: which model files exist, where they are, whether they are intact.
-// Owns: the manifest and the folder of model files. Must never: load a model into memory or know how one is run.
+// Owns: the manifest, the folder of model files, and which files the user added. Must never: load a model into memory or know how one is run.
 import { stat } from "node:fs/promises";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
 import manifest from "../../models/manifest.json" with { type: "json" };
 import { AutochromeError, hashFile } from "../kernel/index.ts";
+
+export { openUserModels, type UserModel, type UserModels } from "./user-models.ts";
 
 const MODELS_FOLDER = new URL("../../models/", import.meta.url);
 
