@@ -1,0 +1,16 @@
+// What tests share that judge and convert graphs without running them: a world that has two pictures and no models.
+import type { World } from "./node.ts";
+
+/** @param names pictures that there are */
+export function worldOf(names: readonly string[] = ["input.jpg", "a.png"]): World {
+  const files: Pick<World["files"], "list" | "find"> = {
+    list: () => names,
+    find: (name) => (names.includes(name) ? `/pictures/${name}` : undefined),
+  };
+  const imageModels: Pick<World["imageModels"], "names" | "folder"> = {
+    names: () => [],
+    folder: "/models",
+  };
+  // Nothing else is looked at before a graph runs.
+  return { files, imageModels } as unknown as World;
+}
