@@ -4,7 +4,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
-import { createLocalExecutor, reproduceVersion } from "../app/batches/index.ts";
+import { createLocalExecutor, createSurroundings, reproduceVersion } from "../app/batches/index.ts";
 import {
   countItems,
   listVersions,
@@ -13,7 +13,6 @@ import {
   reviewVersion,
   setBatchState,
 } from "../app/catalogue/index.ts";
-import { closeMetadata, createPixelWorkers } from "../app/imaging/index.ts";
 import { hashFile, silentLogger } from "../app/kernel/index.ts";
 import { hashesBelow, run, start } from "./cli.ts";
 
@@ -96,9 +95,14 @@ describe("the library", () => {
 
   it("records enough to make every version again, byte for byte", async () => {
     const opened = await openLibrary(join(root, "library"));
-    const limits = { maxMegapixels: 100 };
-    const workers = createPixelWorkers({ threads: 1, limits });
-    const executor = createLocalExecutor({ workers, limits, inferenceThreads: 1, log: silentLogger() });
+    const surroundings = createSurroundings({
+      threads: 1,
+      inferenceThreads: 1,
+      limits: { maxMegapixels: 100 },
+      imageModels: join(root, "image-models"),
+      log: silentLogger(),
+    });
+    const executor = createLocalExecutor(surroundings);
     try {
       const photos = [...photosOf(opened)];
       expect(photos.length).toBe(5);
@@ -118,8 +122,7 @@ describe("the library", () => {
       }
     } finally {
       await executor.close();
-      await workers.close();
-      await closeMetadata();
+      await surroundings.close();
       opened.close();
     }
   });

@@ -1,6 +1,7 @@
-// What an executor is: a place where photographs are coloured. The local one is here; a cluster and other machines
+// What an executor is: a place where photographs go through a graph. The local one is here; a cluster and other machines
 // implement the same. Must never: know about SQL or states; it gets a job and makes a file.
-import type { PhotoResult, Recipe } from "../colorize/index.ts";
+import type { OutputFormat } from "../imaging/index.ts";
+import type { ApiGraph } from "../workflow/index.ts";
 
 export interface Job {
   readonly itemId: string;
@@ -15,9 +16,27 @@ export interface Job {
    * attempt made it), leave it and skip the item, or replace it.
    */
   readonly existing: "adopt" | "skip" | "overwrite";
-  readonly recipe: Recipe;
+  /** One photo in, one picture out; see jobGraphOf in app/workflow. */
+  readonly graph: ApiGraph;
   /** ISO time, UTC, that is written into the result. */
   readonly createdAt: string;
+}
+
+/** What a job made. */
+export interface PhotoResult {
+  readonly output: string;
+  readonly outputHash: string;
+  readonly sourceHash: string;
+  readonly width: number;
+  readonly height: number;
+  readonly format: OutputFormat;
+  readonly device: string;
+  /** The networks that the graph runs; empty where it only works on pixels. */
+  readonly models: readonly { readonly id: string; readonly sha256: string }[];
+  /** What the networks alone took, in milliseconds. */
+  readonly networkMs: number;
+  /** Sentences for the user. */
+  readonly notes: readonly string[];
 }
 
 export type JobResult =
@@ -32,10 +51,10 @@ export interface Executor {
   /** What runs the network, in words. */
   readonly device: string;
   /**
-   * Makes sure that this recipe can be run here at all.
-   * @throws AutochromeError "model-missing", "model-damaged", "device-unavailable"
+   * Makes sure that this graph can be run here at all.
+   * @throws AutochromeError "workflow-invalid", "model-missing", "model-damaged", "device-unavailable"
    */
-  prepare(recipe: Recipe): Promise<void>;
+  prepare(graph: ApiGraph): Promise<void>;
   /** Runs one job. An abort rejects with the signal's reason and leaves nothing behind. */
   run(job: Job, signal: AbortSignal): Promise<JobResult>;
   close(): Promise<void>;

@@ -11,6 +11,7 @@ import {
   realTarget,
   sweepLeftovers,
 } from "../kernel/index.ts";
+import { jobGraphOf } from "../workflow/index.ts";
 import type { Plan } from "./run.ts";
 
 export interface FilesOptions {
@@ -35,6 +36,7 @@ export interface QueuedFiles {
  */
 export async function queueFiles(library: Library, options: FilesOptions): Promise<QueuedFiles> {
   const { sources, out, plan } = options;
+  const { format } = jobGraphOf(plan.graph);
   const realOut = await realTarget(out);
   for (const source of sources) {
     if ((await realTarget(source)) === realOut) throw overOriginals(basename(source));
@@ -52,7 +54,6 @@ export async function queueFiles(library: Library, options: FilesOptions): Promi
       }
       const below = root.kind === "file" ? basename(root.path) : relative(root.path, found.path);
       const { dir, name, ext } = parse(below);
-      const { format } = plan.recipe;
       const target = names(join(out, dir, name + (format === "same" ? ext : extensionFor(format))));
       originals.add(await realTarget(found.path));
       planned.push({ source: found.path, target });

@@ -10,11 +10,11 @@ import {
   type Library,
   photosOf,
 } from "../catalogue/index.ts";
-import { recipeSchema } from "../colorize/index.ts";
 import { AutochromeError } from "../kernel/index.ts";
 import { findModel } from "../modelstore/index.ts";
+import { apiGraphSchema } from "../workflow/index.ts";
 import type { Executor, JobResult } from "./executor.ts";
-import type { Plan } from "./run.ts";
+import { NO_MODEL, type Plan } from "./run.ts";
 
 export interface Selection {
   /** Photo ids. */
@@ -70,8 +70,7 @@ export async function reproduceVersion(
       "Choose one of the photo's versions.",
     );
   }
-  const model = findModel(version.modelId);
-  if (model.sha256 !== version.modelSha256) {
+  if (version.modelId !== NO_MODEL && findModel(version.modelId).sha256 !== version.modelSha256) {
     throw new AutochromeError(
       "model-missing",
       `This version was made by another edition of the model ${version.modelId}.`,
@@ -86,7 +85,7 @@ export async function reproduceVersion(
       sourceHash: version.sourceHash,
       target,
       existing: "skip",
-      recipe: recipeSchema.parse(version.parameters),
+      graph: apiGraphSchema.parse(version.workflow),
       createdAt: version.createdAt,
     },
     signal,

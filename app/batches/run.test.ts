@@ -9,19 +9,12 @@ import {
   setBatchState,
 } from "../catalogue/index.ts";
 import { AutochromeError, silentLogger } from "../kernel/index.ts";
+import { plainGraph } from "../workflow/index.ts";
 import type { Executor, Job, JobResult } from "./executor.ts";
 import { type ItemEvent, type Plan, runBatch } from "./run.ts";
 
 const PLAN: Plan = {
-  recipe: {
-    model: "autochrome-small",
-    modelSize: 64,
-    colorFactor: 1,
-    keepAspect: true,
-    parity: false,
-    format: "same",
-    quality: 98,
-  },
+  graph: plainGraph({ model: "autochrome-small", modelSize: 64 }),
   existing: "skip",
 };
 
@@ -45,6 +38,7 @@ const DONE: JobResult = {
   height: 1,
   format: "jpeg",
   device: "none",
+  models: [],
   networkMs: 0,
   notes: [],
 };
@@ -129,7 +123,7 @@ describe("running a batch", () => {
     expect(Object.fromEntries(attempts)).toEqual({ "/in/0": 2, "/in/1": 2 });
   });
 
-  it("claims nothing when the recipe cannot be run here", async () => {
+  it("claims nothing when the graph cannot be run here", async () => {
     const batch = batchOf(2);
     const broken: Executor = {
       ...executor(async () => DONE),

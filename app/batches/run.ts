@@ -19,18 +19,27 @@ import {
   releaseDead,
   releaseItem,
 } from "../catalogue/index.ts";
-import { type PhotoResult, recipeGraph, recipeSchema } from "../colorize/index.ts";
-import { type ErrorRecord, type Logger, newId, SOFTWARE, toErrorRecord } from "../kernel/index.ts";
-import { findModel } from "../modelstore/index.ts";
-import type { Executor, JobResult } from "./executor.ts";
+import {
+  AutochromeError,
+  type ErrorRecord,
+  type Logger,
+  newId,
+  SOFTWARE,
+  toErrorRecord,
+} from "../kernel/index.ts";
+import { apiGraphSchema, isLink } from "../workflow/index.ts";
+import type { Executor, JobResult, PhotoResult } from "./executor.ts";
 import { isOwnerAlive, ownerName } from "./owner.ts";
 
 /** What a batch does to each of its items; stored with it. */
 export const planSchema = z.strictObject({
-  recipe: recipeSchema,
+  graph: apiGraphSchema,
   existing: z.enum(["adopt", "skip", "overwrite"]),
 });
 export type Plan = Readonly<z.infer<typeof planSchema>>;
+
+/** What versions that no network had a part in have for a model. */
+export const NO_MODEL = "none";
 
 export interface ItemEvent {
   readonly item: BatchItem;
@@ -69,17 +78,17 @@ const CRASH_ATTEMPTS = 2;
 /**
  * Runs a batch until nothing of it is left to claim, or until it is paused, cancelled, drained or stopped.
  * @returns the counts at the end
- * @throws AutochromeError when the recipe cannot be run here at all; nothing was claimed then
+ * @throws AutochromeError when the graph cannot be run here at all; nothing was claimed then
  */
 export async function runBatch(options: RunOptions): Promise<Counts> {
   const { library, executor } = options;
   const db = library.db;
   const batch = getBatch(db, options.batch);
-  const plan = planSchema.parse(batch.recipe);
+  const plan = planOf(batch);
   const log = options.log.child({ batch: batch.id });
   const owner = ownerName();
   releaseDead(db, isOwnerAlive, Date.now());
-  await executor.prepare(plan.recipe);
+  await executor.prepare(plan.graph);
 
   const under = new Map<string, { readonly abort: AbortController; readonly work: Promise<void> }>();
   const started = Date.now();
@@ -112,7 +121,7 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
           sourceHash: item.sourceHash,
           target: isAbsolute(item.target) ? item.target : join(library.folder, item.target),
           existing: plan.existing,
-          recipe: plan.recipe,
+          graph: plan.graph,
           createdAt: item.startedAt ?? batch.createdAt,
         },
         signal,
@@ -197,7 +206,7 @@ function versionOf(
   item: BatchItem,
   result: PhotoResult,
 ): NewVersion {
-  const model = findModel(plan.recipe.model);
+  const [first] = result.models;
   return {
     id: newId(),
     photoId: item.photoId ?? "",
@@ -208,13 +217,35 @@ function versionOf(
     height: result.height,
     format: result.format,
     sourceHash: result.sourceHash,
-    workflow: recipeGraph(plan.recipe),
-    parameters: plan.recipe,
-    modelId: model.id,
-    modelSha256: model.sha256,
+    workflow: plan.graph,
+    parameters: { nodes: widgetsOf(plan), models: result.models },
+    // A graph may run several; all are among the parameters.
+    modelId: first?.id ?? NO_MODEL,
+    modelSha256: first?.sha256 ?? "",
     device: result.device,
     program: SOFTWARE,
     notes: result.notes,
     createdAt: item.startedAt ?? batch.createdAt,
   };
+}
+
+function planOf(batch: Batch): Plan {
+  const plan = planSchema.safeParse(batch.recipe);
+  if (plan.success) return plan.data;
+  throw new AutochromeError(
+    "workflow-invalid",
+    "This batch was made by another edition of Autochrome, which described its work differently.",
+    "Start a new batch with the same photos.",
+    { cause: plan.error },
+  );
+}
+
+/** The widgets of the graph's nodes, by node id. */
+function widgetsOf(plan: Plan): Record<string, Record<string, unknown>> {
+  return Object.fromEntries(
+    Object.entries(plan.graph).map(([id, { inputs }]) => [
+      id,
+      Object.fromEntries(Object.entries(inputs).filter(([, value]) => !isLink(value))),
+    ]),
+  );
 }

@@ -15,6 +15,7 @@ import {
   openLibrary,
   restoreLibrary,
 } from "./index.ts";
+import { MIGRATIONS } from "./migrations.ts";
 import { insertPhoto } from "./record.ts";
 import { indexPhotos } from "./search.ts";
 import { photoOf } from "./testing.ts";
@@ -217,7 +218,7 @@ test("a check of a library tells what is there and what is gone", async () => {
   const texts = async () =>
     Object.fromEntries((await checkLibrary(home)).map(({ about, found }) => [about, found]));
   expect(await texts()).toEqual({
-    "library database": "whole, version 1, 4 photos, 1 of them missing",
+    "library database": `whole, version ${MIGRATIONS.length}, 4 photos, 1 of them missing`,
     versions: "0, all files are there",
     backups: "1",
   });

@@ -19,6 +19,28 @@ export { type Library, openLibrary } from "./library.ts";
 export { listPhotos, type PageRequest, type PhotoPage, photosOf, type Sort } from "./pages.ts";
 export { countPhotos, getPhoto, type Photo, type PhotoFilter } from "./photos.ts";
 export {
+  addPrompt,
+  claimPrompt,
+  countOpenPrompts,
+  deadPrompts,
+  extendPromptLease,
+  type FinishedPrompt,
+  findPrompt,
+  finishPrompt,
+  type HistoryRequest,
+  isFinished,
+  type JobsRequest,
+  listPromptIds,
+  type NewPrompt,
+  openPrompts,
+  type PromptState,
+  promptHistory,
+  releasePrompt,
+  removeFinished,
+  removePending,
+  type StoredPrompt,
+} from "./prompts.ts";
+export {
   type Batch,
   type BatchItem,
   type BatchState,

@@ -8,6 +8,7 @@ import { afterEach, beforeEach, expect, test, vi } from "vitest";
 import { openDatabase } from "./database.ts";
 import { checkLibrary, countPhotos, listPhotos, openLibrary } from "./index.ts";
 import { fileSystemOf } from "./library.ts";
+import { MIGRATIONS } from "./migrations.ts";
 import { insertPhoto } from "./record.ts";
 import { photoOf } from "./testing.ts";
 
@@ -142,12 +143,14 @@ test.skipIf(process.platform !== "linux")("a network disk is warned of", async (
   local.close();
 });
 
+const NEWEST = MIGRATIONS.length;
+
 /** The module with one more migration than the program has. */
 async function withMigration(sql: string): Promise<typeof openDatabase> {
   vi.resetModules();
   vi.doMock("./migrations.ts", async (original) => {
     const real = await original<typeof import("./migrations.ts")>();
-    return { ...real, MIGRATIONS: [...real.MIGRATIONS, { number: 2, about: "a test", sql }] };
+    return { ...real, MIGRATIONS: [...real.MIGRATIONS, { number: NEWEST + 1, about: "a test", sql }] };
   });
   return (await import("./database.ts")).openDatabase;
 }
@@ -160,13 +163,13 @@ test("a migration is made after a backup, and the newer database is refused by t
   const openNewer = await withMigration("ALTER TABLE photo ADD COLUMN mood TEXT");
   const newer = await openNewer(file, join(folder, "backups"));
   expect(newer.raw.prepare("SELECT id, mood FROM photo").all()).toEqual([{ id: photoOf(1).id, mood: null }]);
-  expect(newer.raw.pragma("user_version", { simple: true })).toBe(2);
+  expect(newer.raw.pragma("user_version", { simple: true })).toBe(NEWEST + 1);
   newer.close();
   (await openNewer(file, join(folder, "backups"))).close();
   const backups = await readdir(join(folder, "backups"));
-  expect(backups).toEqual([expect.stringMatching(/^before-migration-1-[\dTZ-]+\.db$/)]);
+  expect(backups).toEqual([expect.stringMatching(new RegExp(`^before-migration-${NEWEST}-[\\dTZ-]+\\.db$`))]);
   const backup = new Sqlite(join(folder, "backups", backups[0] ?? ""), { readonly: true });
-  expect(backup.pragma("user_version", { simple: true })).toBe(1);
+  expect(backup.pragma("user_version", { simple: true })).toBe(NEWEST);
   expect(backup.prepare("SELECT id FROM photo").pluck().all()).toEqual([photoOf(1).id]);
   backup.close();
   await expect(openLibrary(folder)).rejects.toMatchObject({ code: "library-newer" });

@@ -197,4 +197,36 @@ export const MIGRATIONS: readonly Migration[] = [
       ) STRICT, WITHOUT ROWID;
     `,
   },
+  {
+    number: 2,
+    about: "prompts",
+    sql: `
+      -- ComfyUI's queue and history. A prompt has one row from its arrival until it is dropped from the history.
+      CREATE TABLE prompt (
+        seq INTEGER PRIMARY KEY,              -- order of arrival
+        id TEXT NOT NULL UNIQUE,              -- a UUID in lower case; the client may choose it
+        number REAL NOT NULL,                 -- order of work, lower first; seq decides between equals
+        client_id TEXT,                       -- who hears of it
+        graph TEXT NOT NULL,                  -- JSON: API format, values coerced
+        targets TEXT NOT NULL,                -- JSON array: ids of the output nodes to run
+        extra_data TEXT NOT NULL,             -- JSON, without secrets
+        state TEXT NOT NULL CHECK (state IN ('pending', 'running', 'success', 'error', 'interrupted')),
+        attempts INTEGER NOT NULL DEFAULT 0,
+        lease_owner TEXT,                     -- the process that runs it; set exactly while running
+        lease_until INTEGER,                  -- milliseconds since 1970
+        created_at INTEGER NOT NULL,          -- milliseconds since 1970, as ComfyUI counts
+        started_at INTEGER,
+        finished_at INTEGER,
+        outputs TEXT,                         -- JSON: what output nodes showed, by node
+        messages TEXT,                        -- JSON array of [event, data]
+        place INTEGER UNIQUE,                 -- in the history, by completion
+        CHECK ((state = 'running') = (lease_owner IS NOT NULL AND lease_until IS NOT NULL)),
+        CHECK ((state IN ('pending', 'running')) = (place IS NULL)),
+        CHECK ((place IS NULL) = (finished_at IS NULL)),
+        CHECK ((place IS NULL) = (outputs IS NULL)),
+        CHECK ((place IS NULL) = (messages IS NULL))
+      ) STRICT;
+      CREATE INDEX prompt_turn ON prompt (state, number, seq);
+    `,
+  },
 ];

@@ -133,6 +133,26 @@ export interface SettingTable {
   value: string;
 }
 
+export interface PromptTable {
+  seq: Generated<number>;
+  id: string;
+  number: number;
+  client_id: string | null;
+  graph: string;
+  targets: string;
+  extra_data: string;
+  state: string;
+  attempts: Generated<number>;
+  lease_owner: string | null;
+  lease_until: number | null;
+  created_at: number;
+  started_at: number | null;
+  finished_at: number | null;
+  outputs: string | null;
+  messages: string | null;
+  place: number | null;
+}
+
 export interface Tables {
   photo: PhotoTable;
   photo_copy: PhotoCopyTable;
@@ -144,4 +164,5 @@ export interface Tables {
   batch_item: BatchItemTable;
   version: VersionTable;
   setting: SettingTable;
+  prompt: PromptTable;
 }

@@ -8,7 +8,12 @@ import { join } from "node:path";
 import { fileURLToPath } from "node:url";
 import { promisify } from "node:util";
 import sharp from "sharp";
-import { closeMetadata, createPixelWorkers, writeResultMetadata } from "../../app/imaging/index.ts";
+import {
+  closeMetadata,
+  createPixelWorkers,
+  scratchFilesOf,
+  writeResultMetadata,
+} from "../../app/imaging/index.ts";
 
 const NETWORK_SIDE = 512;
 
@@ -90,16 +95,14 @@ async function measure(source: string): Promise<void> {
     const colour = async (photo: string) => {
       const target = join(folder, photo.endsWith(".tif") ? "out.tif" : "out.jpg");
       const size = { width: NETWORK_SIDE, height: NETWORK_SIDE };
-      const { input } = await workers.prepare(photo, { ...size, parity: false, scratch: target });
-      const grey = input.data.slice(0, NETWORK_SIDE ** 2);
+      const picture = await workers.load(photo, target);
+      const grey = await workers.networkInput(picture, { ...size, parity: false });
       const data = Float32Array.from({ length: 2 * NETWORK_SIDE ** 2 }, (_, i) => 25 * Math.sin(i / 991));
-      const result = await workers.render(photo, { data, ...size }, grey, target, {
-        colorFactor: 1,
-        upsample: "edge-aware",
-        gamut: "chroma",
-        format: photo.endsWith(".tif") ? "tiff" : "jpeg",
-        quality: 100,
-      });
+      const how = { colorFactor: 1, upsample: "edge-aware", gamut: "chroma" } as const;
+      const coloured = await workers.layChroma(picture, { data, ...size }, grey, how, target);
+      const format = photo.endsWith(".tif") ? "tiff" : "jpeg";
+      const result = await workers.save(coloured, target, { format, quality: 100 });
+      for (const path of scratchFilesOf([picture, coloured])) await rm(path);
       await writeResultMetadata(photo, target, result, {
         software: "bench",
         model: "none",

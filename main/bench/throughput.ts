@@ -6,12 +6,13 @@ import { join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
 import { InferenceSession, Tensor } from "onnxruntime-node";
 import sharp from "sharp";
-import { createLocalExecutor, queueFiles, runBatch } from "../../app/batches/index.ts";
+import { createLocalExecutor, createSurroundings, queueFiles, runBatch } from "../../app/batches/index.ts";
 import { importPhotos, openLibrary } from "../../app/catalogue/index.ts";
-import { networkSize, type Recipe } from "../../app/colorize/index.ts";
+import { networkSize } from "../../app/colorize/index.ts";
 import { closeMetadata, createPixelWorkers } from "../../app/imaging/index.ts";
 import { silentLogger } from "../../app/kernel/index.ts";
 import { findModel } from "../../app/modelstore/index.ts";
+import { plainGraph, withSettings } from "../../app/workflow/index.ts";
 
 const CORES = availableParallelism();
 const ROUNDS = 2;
@@ -85,36 +86,30 @@ export async function benchThroughput(
 ): Promise<ThroughputFigures> {
   const folder = await mkdtemp(join(tmpdir(), "autochrome-bench-"));
   const model = findModel("autochrome-small");
-  const recipe: Recipe = {
-    model: model.id,
-    modelSize: model.input.standard,
-    colorFactor: 1,
-    keepAspect: true,
-    parity: false,
-    format: "same",
-    quality,
-  };
-  const limits = { maxMegapixels: 600 };
-  const workers = createPixelWorkers({ threads: CORES, limits });
-  const executor = createLocalExecutor({
-    workers,
-    limits,
+  const modelSize = model.input.standard;
+  const graph = withSettings(plainGraph({ model: model.id, modelSize }), { format: "same", quality });
+  const surroundings = createSurroundings({
+    threads: CORES,
     inferenceThreads: CORES,
+    limits: { maxMegapixels: 600 },
+    imageModels: join(folder, "image-models"),
     log: silentLogger(),
   });
+  const executor = createLocalExecutor(surroundings);
   try {
     const photos = join(folder, "in");
     await makePhotos(photos, count, width, height);
-    const size = networkSize({ width, height }, recipe.modelSize, true);
-    await executor.prepare(recipe);
+    const size = networkSize({ width, height }, modelSize, true);
+    await executor.prepare(graph);
     const delay = monitorEventLoopDelay({ resolution: 1 });
     const best = { colorize: 0, network: 0, codec: 0 };
     for (let round = 0; round < ROUNDS; round++) {
       const library = await openLibrary(":memory:");
+      surroundings.colorizer.forget(); // each round runs the network
       const { batch } = await queueFiles(library, {
         sources: [photos],
         out: join(folder, `out-${round}`),
-        plan: { recipe, existing: "skip" },
+        plan: { graph, existing: "skip" },
         executor: "local",
       });
       delay.enable();
@@ -137,7 +132,7 @@ export async function benchThroughput(
     return {
       files: count,
       megapixels: (width * height) / 1e6,
-      modelSize: recipe.modelSize,
+      modelSize,
       quality,
       colorize: best.colorize,
       networkAlone: best.network,
@@ -147,8 +142,7 @@ export async function benchThroughput(
     };
   } finally {
     await executor.close();
-    await workers.close();
-    await closeMetadata();
+    await surroundings.close();
     await rm(folder, { recursive: true });
   }
 }

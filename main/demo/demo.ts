@@ -5,11 +5,11 @@ import { availableParallelism } from "node:os";
 import { join, resolve } from "node:path";
 import { fileURLToPath } from "node:url";
 import { z } from "zod";
-import { createLocalExecutor, queuePhotos, runBatch } from "../../app/batches/index.ts";
+import { createLocalExecutor, createSurroundings, queuePhotos, runBatch } from "../../app/batches/index.ts";
 import { chosenVersion, importPhotos, openLibrary, photosOf } from "../../app/catalogue/index.ts";
-import { closeMetadata, createPixelWorkers } from "../../app/imaging/index.ts";
 import { createLogger } from "../../app/kernel/index.ts";
 import { findModel } from "../../app/modelstore/index.ts";
+import { plainGraph, withSettings } from "../../app/workflow/index.ts";
 import { createOutput, duration } from "../cli/output.ts";
 import { makeComparisonPage } from "./comparison-page.ts";
 import { makeContactSheet } from "./contact-sheet.ts";
@@ -25,30 +25,32 @@ const output = createOutput(false);
 const { samples } = samplesSchema.parse(JSON.parse(await readFile(join(SAMPLES, "samples.json"), "utf8")));
 const titles = new Map(samples.map(({ file, title }) => [file, title]));
 const model = findModel("autochrome-small");
-const limits = { maxMegapixels: 100 };
 const threads = availableParallelism();
 const log = createLogger("warn");
 
 await rm(OUT, { recursive: true, force: true });
 const library = await openLibrary(join(OUT, "library"));
-const workers = createPixelWorkers({ threads, limits });
-const executor = createLocalExecutor({ workers, limits, inferenceThreads: threads, log });
+const surroundings = createSurroundings({
+  threads,
+  inferenceThreads: threads,
+  limits: { maxMegapixels: 100 },
+  imageModels: join(OUT, "image-models"),
+  log,
+});
+const executor = createLocalExecutor(surroundings);
 try {
-  const { imported } = await importPhotos(library, [SAMPLES], { workers, album: "Samples" });
+  const { imported } = await importPhotos(library, [SAMPLES], {
+    workers: surroundings.workers,
+    album: "Samples",
+  });
   output.say(`${imported} photographs imported.`);
-  const recipe = {
-    model: model.id,
-    modelSize: model.input.standard,
-    colorFactor: 1,
-    keepAspect: true,
-    parity: false,
+  const graph = withSettings(plainGraph({ model: model.id, modelSize: model.input.standard }), {
     format: "same",
-    quality: 100,
-  } as const;
+  });
   const batch = queuePhotos(
     library,
     { album: "Samples" },
-    { recipe, existing: "adopt" },
+    { graph, existing: "adopt" },
     { executor: "local", priority: 0 },
   );
   const counts = await runBatch({
@@ -88,7 +90,6 @@ try {
   if (counts.done !== samples.length) process.exitCode = 1;
 } finally {
   await executor.close();
-  await workers.close();
-  await closeMetadata();
+  await surroundings.close();
   library.close();
 }

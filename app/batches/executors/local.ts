@@ -1,93 +1,146 @@
-// The executor on this computer: pixel workers and an inference process per model.
-// Owns: both, and their ending. Must never: touch the queue.
+// The executor on this computer: each job is a run of its graph.
+// Owns: what a graph may reach while it runs for a job: the photo, and the one result. Must never: touch the queue.
 import { mkdir, stat } from "node:fs/promises";
-import { dirname, extname } from "node:path";
-import { colorizePhoto, createInference, type Inference, type Recipe } from "../../colorize/index.ts";
+import { basename, dirname, extname } from "node:path";
 import {
   extensionFor,
   type ImageFacts,
   inspectImage,
-  type Limits,
   matchesExtension,
   type OutputFormat,
   outputFormatFor,
-  type PixelWorkers,
 } from "../../imaging/index.ts";
-import { hashFile, type Logger, SOFTWARE } from "../../kernel/index.ts";
-import { findModel } from "../../modelstore/index.ts";
-import type { Executor, Job, JobResult } from "../executor.ts";
-
-export interface LocalOptions {
-  /** Shared with others; not closed by this executor. */
-  readonly workers: PixelWorkers;
-  readonly limits: Limits;
-  /** Threads of the network on the CPU. */
-  readonly inferenceThreads: number;
-  readonly log: Logger;
-}
+import { AutochromeError, errorFromRecord, toErrorRecord, writeAtomically } from "../../kernel/index.ts";
+import {
+  type ApiGraph,
+  createGraphCache,
+  type GraphFiles,
+  type JobGraph,
+  jobGraphOf,
+  modelsIn,
+  runGraph,
+  validatePrompt,
+  type World,
+  type Written,
+  withSettings,
+  workflowError,
+} from "../../workflow/index.ts";
+import type { Executor, Job, JobResult, PhotoResult } from "../executor.ts";
+import type { Surroundings } from "../surroundings.ts";
 
 /** More jobs than threads, so that no thread waits while the network works. */
 const EXTRA_JOBS = 2;
-const DEVICE = "cpu";
 
-export function createLocalExecutor(options: LocalOptions): Executor {
-  const inferences = new Map<string, Inference>();
-
-  function inferenceFor(recipe: Recipe): Inference {
-    const model = findModel(recipe.model);
-    let inference = inferences.get(model.id);
-    if (inference === undefined) {
-      inference = createInference({
-        modelPath: model.path,
-        modelSha256: model.sha256,
-        provider: DEVICE,
-        threads: options.inferenceThreads,
-        log: options.log,
-      });
-      inferences.set(model.id, inference);
-    }
-    return inference;
-  }
+/** @param surroundings shared with others; not closed by this executor */
+export function createLocalExecutor(surroundings: Surroundings): Executor {
+  const { workers, colorizer, limits } = surroundings;
 
   return {
     name: "local",
-    capacity: options.workers.threads + EXTRA_JOBS,
-    device: DEVICE,
-    prepare: (recipe) => inferenceFor(recipe).warm(),
+    capacity: workers.threads + EXTRA_JOBS,
+    device: colorizer.device,
+    async prepare(graph) {
+      const form = jobGraphOf(graph);
+      const world = { ...surroundings, files: onlyPhoto(form, "") };
+      validated(graph, form, world);
+      for (const model of modelsIn(graph, world)) await colorizer.warm(model);
+    },
     async run(job, signal) {
-      const facts = await inspectImage(job.source, options.limits);
-      const format = outputFormatFor(facts, job.recipe.format);
+      const facts = await inspectImage(job.source, limits);
+      const form = jobGraphOf(job.graph);
+      const format = outputFormatFor(facts, form.format);
       const target = withExtension(job.target, format);
       if (job.existing !== "overwrite" && (await stat(target).catch(() => undefined)) !== undefined) {
         return job.existing === "skip"
           ? { status: "skipped", output: target }
-          : adopt(job, facts, target, format);
+          : adopt(job, facts, target, format, surroundings, form);
       }
       await mkdir(dirname(target), { recursive: true });
-      const tools = {
-        workers: options.workers,
-        inference: inferenceFor(job.recipe),
-        model: findModel(job.recipe.model),
-        device: DEVICE,
-      };
-      const result = await colorizePhoto(
-        { ...job, facts, target, overwrite: job.existing === "overwrite", software: SOFTWARE },
-        tools,
-        signal,
+      return { status: "done", ...(await colour(job, form, format, target, surroundings, signal)) };
+    },
+    close: async () => undefined,
+  };
+}
+
+async function colour(
+  job: Job,
+  form: JobGraph,
+  format: OutputFormat,
+  target: string,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<PhotoResult> {
+  const { source } = job;
+  const before = await identity(source);
+  const sourceHash = await surroundings.workers.hash(source, signal);
+  if (job.sourceHash !== undefined && job.sourceHash !== sourceHash) {
+    throw changed(source, "since it was imported");
+  }
+  let result: (Written & { readonly outputHash: string }) | undefined;
+  const files: GraphFiles = {
+    ...onlyPhoto(form, source),
+    async save(_, write) {
+      if (result !== undefined) throw severalPictures();
+      result = await writeAtomically(
+        target,
+        { overwrite: job.existing === "overwrite" },
+        async (temporary) => {
+          const written = await write(temporary);
+          if ((await identity(source)) !== before) throw changed(source, "while it was being coloured");
+          return { ...written, outputHash: await surroundings.workers.hash(temporary) };
+        },
       );
-      return { status: "done", ...result };
+      return { filename: basename(target), subfolder: "", type: "output" };
     },
-    async close() {
-      for (const inference of inferences.values()) inference.close();
-      inferences.clear();
-    },
+  };
+  const workers = {
+    ...surroundings.workers,
+    hash: async (path: string, stop?: AbortSignal) =>
+      path === source ? sourceHash : surroundings.workers.hash(path, stop),
+  };
+  const world = { ...surroundings, workers, files };
+  const graph = validated(withSettings(job.graph, { format }), form, world);
+  const run = await runGraph({
+    graph,
+    outputs: [form.saveNode],
+    prompt: { id: job.itemId, graph, extraPngInfo: undefined, createdAt: job.createdAt },
+    world,
+    cache: createGraphCache({ scratchBeside: target, capacity: 0 }),
+    signal,
+  });
+  if (run.status === "interrupted") throw signal.reason;
+  if (run.failure !== undefined) throw errorFromRecord(run.failure.error);
+  if (result === undefined) throw new Error("the graph ran and saved nothing");
+  const { width, height, outputHash, making, notes } = result;
+  return {
+    output: target,
+    outputHash,
+    sourceHash,
+    width,
+    height,
+    format,
+    device: surroundings.colorizer.device,
+    models: [
+      ...new Map(making.map((step) => [step.model, { id: step.model, sha256: step.modelSha256 }])).values(),
+    ],
+    networkMs: making.reduce((sum, step) => sum + step.networkMs, 0),
+    notes,
   };
 }
 
 /** A finished result whose recording was cut off: results appear whole or not at all, so it is what we would make. */
-async function adopt(job: Job, facts: ImageFacts, output: string, format: OutputFormat): Promise<JobResult> {
-  const [outputHash, sourceHash] = await Promise.all([hashFile(output), hashFile(job.source)]);
-  const { width, height, notes } = facts;
+async function adopt(
+  job: Job,
+  facts: ImageFacts,
+  output: string,
+  format: OutputFormat,
+  surroundings: Surroundings,
+  form: JobGraph,
+): Promise<JobResult> {
+  const { workers, colorizer, limits } = surroundings;
+  const [outputHash, sourceHash] = await Promise.all([workers.hash(output), workers.hash(job.source)]);
+  const { width, height } = await inspectImage(output, limits);
+  const world = { ...surroundings, files: onlyPhoto(form, job.source) };
   return {
     status: "done",
     output,
@@ -96,10 +149,55 @@ async function adopt(job: Job, facts: ImageFacts, output: string, format: Output
     width,
     height,
     format,
-    device: DEVICE,
+    device: colorizer.device,
+    models: modelsIn(job.graph, world).map(({ id, sha256 }) => ({ id, sha256 })),
     networkMs: 0,
-    notes,
+    notes: facts.notes,
   };
+}
+
+/** Files of a graph that may read the photo and nothing else. */
+function onlyPhoto(form: JobGraph, source: string): GraphFiles {
+  return {
+    list: () => form.photoNames,
+    find: (name) => (form.photoNames.includes(name) ? source : undefined),
+    save: async () => {
+      throw new Error("nothing is saved here");
+    },
+  };
+}
+
+/** @throws AutochromeError "workflow-invalid" */
+function validated(graph: ApiGraph, form: JobGraph, world: World): ApiGraph {
+  const verdict = validatePrompt(graph, world, [form.saveNode]);
+  if (!verdict.ok) throw workflowError(verdict);
+  return verdict.graph;
+}
+
+function severalPictures(): AutochromeError {
+  return new AutochromeError(
+    "workflow-invalid",
+    "This workflow makes several pictures of one photo; a photo of the library becomes exactly one.",
+    "Join them with ImageStitch before saving.",
+  );
+}
+
+function changed(source: string, when: string): AutochromeError {
+  return new AutochromeError(
+    "unreadable-file",
+    `${basename(source)} has changed ${when}.`,
+    "Import it again, then colour it.",
+  );
+}
+
+async function identity(path: string): Promise<string> {
+  try {
+    const { ino, size, mtimeMs } = await stat(path);
+    return `${ino} ${size} ${mtimeMs}`;
+  } catch (error) {
+    const record = toErrorRecord(error, basename(path));
+    throw new AutochromeError(record.code, record.message, record.next, { cause: error });
+  }
 }
 
 function withExtension(path: string, format: OutputFormat): string {

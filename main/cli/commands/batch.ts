@@ -11,8 +11,9 @@ import {
   retryFailed,
   setBatchState,
 } from "../../../app/catalogue/index.ts";
-import { createEngine, type Engine, type RecipeFlags, recipeFrom } from "../engine.ts";
+import { createEngine, type Engine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
+import { type GraphFlags, graphFrom } from "../graph.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { duration, type Output, printable } from "../output.ts";
 import { reportItem, type Tally, tallySentence } from "../report.ts";
@@ -21,7 +22,7 @@ export interface LibraryFlag {
   readonly library?: string;
 }
 
-export interface BatchRunFlags extends RecipeFlags, LibraryFlag {
+export interface BatchRunFlags extends GraphFlags, LibraryFlag {
   readonly album?: string;
   readonly photo?: readonly string[];
   readonly all?: boolean;
@@ -43,7 +44,7 @@ async function withEngine(
 
 export function batchRun(flags: BatchRunFlags, output: Output): Promise<number> {
   return withEngine(flags, async (engine, library) => {
-    const plan: Plan = { recipe: recipeFrom(engine.config, flags, output.say), existing: "adopt" };
+    const plan: Plan = { graph: await graphFrom(engine.config, flags, output.say), existing: "adopt" };
     const selection =
       flags.photo !== undefined
         ? { photos: flags.photo }

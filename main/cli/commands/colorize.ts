@@ -1,13 +1,14 @@
 // `colorize`: files in, files out, no library.
 import { resolve } from "node:path";
 import { queueFiles, runBatch } from "../../../app/batches/index.ts";
-import { createEngine, type RecipeFlags, recipeFrom } from "../engine.ts";
+import { createEngine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
+import { type GraphFlags, graphFrom } from "../graph.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { Output } from "../output.ts";
 import { reportItem, type Tally, tallySentence } from "../report.ts";
 
-export interface ColorizeFlags extends RecipeFlags {
+export interface ColorizeFlags extends GraphFlags {
   readonly out: string;
   readonly device?: "auto" | "cpu";
   readonly overwrite?: boolean;
@@ -22,13 +23,13 @@ export async function colorize(
   const interrupt = listenForInterrupt(output);
   const started = Date.now();
   try {
-    const recipe = recipeFrom(engine.config, flags, output.say);
+    const graph = await graphFrom(engine.config, flags, output.say);
     const library = await engine.scratchLibrary();
     const tally: Tally = { done: 0, failed: 0, skipped: 0 };
     const { batch, problems } = await queueFiles(library, {
       sources: paths.map((path) => resolve(path)),
       out: resolve(flags.out),
-      plan: { recipe, existing: flags.overwrite === true ? "overwrite" : "skip" },
+      plan: { graph, existing: flags.overwrite === true ? "overwrite" : "skip" },
       executor: "local",
     });
     for (const { path, error } of problems) {
@@ -50,7 +51,7 @@ export async function colorize(
     }
     const seconds = (Date.now() - started) / 1000;
     output.summary(
-      { ...tally, seconds, device: executor.device, model: recipe.model },
+      { ...tally, seconds, device: executor.device, model: flags.model ?? engine.config.model },
       tallySentence(tally, seconds),
     );
     if (interrupt.drain.aborted) return EXIT.interrupted;
