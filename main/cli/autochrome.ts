@@ -53,8 +53,12 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
       "--library <folder>",
       "the library; otherwise AUTOCHROME_LIBRARY, otherwise your Pictures folder",
     );
-  const recipeOptions = (target: Command) =>
+  const graphOptions = (target: Command) =>
     target
+      .option(
+        "--workflow <name>",
+        "portrait, building, another preset (see `autochrome workflows`), or a workflow file of ComfyUI's",
+      )
       .option("--model <id>", "model to colour with; see `autochrome models list`")
       .option(
         "--model-size <pixels>",
@@ -69,7 +73,7 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
       )
       .option("--parity", "the official DDColor arithmetic, for comparisons");
 
-  recipeOptions(command("colorize", "Colours files and folders into another folder; needs no library."))
+  graphOptions(command("colorize", "Colours files and folders into another folder; needs no library."))
     .argument("<paths...>", "photos or folders")
     .requiredOption("--out <folder>", "where results go; relative paths are kept")
     .addOption(
@@ -81,6 +85,7 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
       examples(
         "colorize album/ --out coloured/",
         "colorize scan.tif --out . --format png --color-factor 0.8",
+        "colorize album/ --out coloured/ --workflow portrait",
       ),
     )
     .action(async (paths, flags) =>
@@ -105,7 +110,7 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     .action(async (flags) => finish(await (await import("./commands/photos.ts")).photos(flags, output)));
 
   const batch = command("batch", "The queue: colours photos of the library.");
-  recipeOptions(command("run", "Queues photos and colours them.", batch))
+  graphOptions(command("run", "Queues photos and colours them.", batch))
     .addOption(libraryOption())
     .addOption(new Option("--album <name>", "the photos of this album").conflicts(["photo", "all"]))
     .addOption(new Option("--photo <id...>", "these photos").conflicts(["album", "all"]))
@@ -155,8 +160,26 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
       finish(await (await import("./commands/export.ts")).exportVersions(flags, output)),
     );
 
+  command("serve", "Answers ComfyUI's clients over HTTP, on this computer only unless a key is set.")
+    .option("--host <address>", "address to listen on; any but loopback needs a key")
+    .option("--port <number>", "port to listen on; 0 takes any that is free", integer(0, 65_535))
+    .option(
+      "--api-key <key>",
+      "secret that clients must show; better in AUTOCHROME_API_KEY, where others cannot see it",
+    )
+    .option("--front-end <folder>", "ComfyUI's editor: the folder static of comfyui-frontend-package")
+    .option("--data <folder>", "where uploads and results lie; otherwise service in the library folder")
+    .addOption(libraryOption())
+    .option("--cors <origin...>", "web pages that may use the service")
+    .addHelpText("after", examples("serve", "serve --front-end ~/comfyui-frontend/static --port 8000"))
+    .action(async (flags) => finish(await (await import("./commands/serve.ts")).serve(flags, output)));
+
   command("devices", "Tries everything on this computer that could run the network.").action(async () =>
     finish(await (await import("./commands/devices.ts")).devices(output)),
+  );
+
+  command("workflows", "Lists the presets that --workflow takes.").action(async () =>
+    finish(await (await import("./commands/workflows.ts")).workflows(output)),
   );
 
   const models = command("models", "Model files.");
