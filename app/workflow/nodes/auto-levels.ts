@@ -1,7 +1,7 @@
 // A faded picture's lightness, stretched to reach from black to white.
 import { type LabPlanes, smallLab } from "../../imaging/index.ts";
-import { changeInLab, imageInput, imageOutput, strengthInput } from "../lab-node.ts";
 import { float, pixelNode } from "../node.ts";
+import { changeInLab, imageInput, imageOutput, strengthInput } from "../pixels/lab-node.ts";
 
 /** The side of the copy in which lightness is counted, pixels: dust and grain count little in it. */
 const SMALL = 1024;

@@ -1,9 +1,9 @@
 // "This coat was blue": colours that a person gives, spread over what they belong to. Lightness never changes.
 import { type Mask, rgbToLab, smallLab, toSharp } from "../../imaging/index.ts";
 import { AutochromeError } from "../../kernel/index.ts";
-import { changeInLab, imageInput, imageOutput, strengthInput } from "../lab-node.ts";
 import { float, mask as maskOf, optional, pixelNode, string } from "../node.ts";
-import { layColours, type Source, spreadColours } from "../spread.ts";
+import { changeInLab, imageInput, imageOutput, strengthInput } from "../pixels/lab-node.ts";
+import { layColours, type Source, spreadColours } from "../pixels/spread.ts";
 
 /** The longer side of the copy on which colours are spread, pixels. */
 const SMALL = 512;

@@ -2,7 +2,7 @@ import { existsSync } from "node:fs";
 import sharp from "sharp";
 import { describe, expect, test } from "vitest";
 import { type Picture, readLab } from "../../imaging/index.ts";
-import { screenPitch } from "../screen.ts";
+import { screenPitch } from "../pixels/screen.ts";
 import { levelsOf, pictureOf, runNode } from "../testing.ts";
 import { descreen } from "./descreen.ts";
 

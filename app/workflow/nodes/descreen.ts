@@ -1,9 +1,9 @@
 // The dots of a printed picture, blended into tones.
 import type { LabPlanes } from "../../imaging/index.ts";
-import { changeInLab, imageInput, imageOutput, strengthInput } from "../lab-node.ts";
 import { float, pixelNode } from "../node.ts";
-import { gaussian, gaussianReach } from "../planes.ts";
-import { screenPitch } from "../screen.ts";
+import { changeInLab, imageInput, imageOutput, strengthInput } from "../pixels/lab-node.ts";
+import { gaussian, gaussianReach } from "../pixels/planes.ts";
+import { screenPitch } from "../pixels/screen.ts";
 
 /** Sigma of the blur, per distance between dots: 4 thousandths of the dots' contrast pass it. */
 const SIGMA_PER_PITCH = 0.53;

@@ -1,8 +1,8 @@
 // Dust specks and short hairs taken out, lines and corners left in.
 import { type LabPlanes, type Mask, toSharp } from "../../imaging/index.ts";
-import { changeInLab, imageInput, imageOutput } from "../lab-node.ts";
 import { float, int, pixelNode } from "../node.ts";
-import { boxMean } from "../planes.ts";
+import { changeInLab, imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { boxMean } from "../pixels/planes.ts";
 
 /** What is more than so many times the size long is not a hair but a line of the picture. */
 const HAIR = 8;

@@ -1,8 +1,8 @@
 // Masks that fade towards their edges.
 import { type Mask, mapRows } from "../../imaging/index.ts";
-import { MASK_CATEGORY, maskInput, maskOutput } from "../mask-node.ts";
 import { int, pixelNode } from "../node.ts";
-import { eachOf, MAX_RESOLUTION } from "../strips.ts";
+import { MASK_CATEGORY, maskInput, maskOutput } from "../pixels/mask-node.ts";
+import { eachOf, MAX_RESOLUTION } from "../pixels/strips.ts";
 
 const width = (en: string, zh: string) =>
   int({

@@ -1,8 +1,8 @@
 // A picture's own grain, put back after it was lost in processing.
 import { fromSharp, type LabPlanes, type Picture, readLab, toSharp } from "../../imaging/index.ts";
-import { changeInLab, imageOutput } from "../lab-node.ts";
 import { float, image as imageOf, pixelNode } from "../node.ts";
-import { gaussian, gaussianReach } from "../planes.ts";
+import { changeInLab, imageOutput } from "../pixels/lab-node.ts";
+import { gaussian, gaussianReach } from "../pixels/planes.ts";
 
 export const filmGrain = pixelNode({
   class: "AutochromeFilmGrain",

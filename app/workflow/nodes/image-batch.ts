@@ -1,8 +1,9 @@
 // Two batches in one.
-import { imageOutput } from "../lab-node.ts";
+
 import { image, pixelNode } from "../node.ts";
-import { scaled } from "../scaling.ts";
-import { checkBatch, eachOf } from "../strips.ts";
+import { imageOutput } from "../pixels/lab-node.ts";
+import { scaled } from "../pixels/scaling.ts";
+import { checkBatch, eachOf } from "../pixels/strips.ts";
 
 export const imageBatch = pixelNode({
   class: "ImageBatch",

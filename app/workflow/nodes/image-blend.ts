@@ -1,10 +1,10 @@
 // One picture over another.
 import type { Picture } from "../../imaging/index.ts";
-import { alike } from "../alike.ts";
-import { imageOutput } from "../lab-node.ts";
 import { choice, float, image, type PixelContext, pixelNode } from "../node.ts";
-import { scaled } from "../scaling.ts";
-import { descriptionOf, eachOf, makePixels, makingOf, pairs, reading, topOf } from "../strips.ts";
+import { alike } from "../pixels/alike.ts";
+import { imageOutput } from "../pixels/lab-node.ts";
+import { scaled } from "../pixels/scaling.ts";
+import { descriptionOf, eachOf, makePixels, makingOf, pairs, reading, topOf } from "../pixels/strips.ts";
 
 type Mode = "normal" | "multiply" | "screen" | "overlay" | "soft_light" | "difference";
 

@@ -1,8 +1,9 @@
 // Soft pictures.
-import { mapBlurred, radiusInput, sigmaInput } from "../blur.ts";
-import { imageInput, imageOutput } from "../lab-node.ts";
+
 import { pixelNode } from "../node.ts";
-import { eachOf } from "../strips.ts";
+import { mapBlurred, radiusInput, sigmaInput } from "../pixels/blur.ts";
+import { imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { eachOf } from "../pixels/strips.ts";
 
 export const imageBlur = pixelNode({
   class: "ImageBlur",

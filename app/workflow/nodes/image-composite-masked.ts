@@ -1,11 +1,11 @@
 // A picture laid into another, through a mask.
 import type { Mask, Picture } from "../../imaging/index.ts";
-import { alike } from "../alike.ts";
-import { imageOutput } from "../lab-node.ts";
-import { placeInputs } from "../mask-node.ts";
 import { boolean, image, mask as maskOf, optional, type PixelContext, pixelNode } from "../node.ts";
-import { scaled } from "../scaling.ts";
-import { descriptionOf, eachOf, makePixels, makingOf, reading } from "../strips.ts";
+import { alike } from "../pixels/alike.ts";
+import { imageOutput } from "../pixels/lab-node.ts";
+import { placeInputs } from "../pixels/mask-node.ts";
+import { scaled } from "../pixels/scaling.ts";
+import { descriptionOf, eachOf, makePixels, makingOf, reading } from "../pixels/strips.ts";
 
 export const imageCompositeMasked = pixelNode({
   class: "ImageCompositeMasked",

@@ -1,7 +1,8 @@
 // Some pictures of a batch.
-import { imageInput, imageOutput } from "../lab-node.ts";
+
 import { int, pixelNode } from "../node.ts";
-import { MAX_RESOLUTION } from "../strips.ts";
+import { imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { MAX_RESOLUTION } from "../pixels/strips.ts";
 
 export const imageFromBatch = pixelNode({
   class: "ImageFromBatch",

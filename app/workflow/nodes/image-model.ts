@@ -1,6 +1,6 @@
 import type { Picture } from "../../imaging/index.ts";
 import { choice, engineNode, float, image, int } from "../node.ts";
-import { planFor, runTiles } from "../tile-run.ts";
+import { planFor, runTiles } from "../tiles/run.ts";
 
 export const imageModel = engineNode({
   class: "AutochromeImageModel",

@@ -1,8 +1,9 @@
 // Pictures so many times as large.
-import { imageInput, imageOutput } from "../lab-node.ts";
+
 import { float, pixelNode } from "../node.ts";
-import { methodInput, scaled, timesFactor } from "../scaling.ts";
-import { eachOf } from "../strips.ts";
+import { imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { methodInput, scaled, timesFactor } from "../pixels/scaling.ts";
+import { eachOf } from "../pixels/strips.ts";
 
 export const imageScaleBy = pixelNode({
   class: "ImageScaleBy",

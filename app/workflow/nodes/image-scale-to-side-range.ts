@@ -1,8 +1,9 @@
 // Pictures of which a side is within a range; those that are pass as they are.
-import { imageInput, imageOutput } from "../lab-node.ts";
+
 import { choice, int, pixelNode } from "../node.ts";
-import { methodInput, roundHalfEven, type Size, scaled } from "../scaling.ts";
-import { eachOf, MAX_RESOLUTION } from "../strips.ts";
+import { imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { methodInput, roundHalfEven, type Size, scaled } from "../pixels/scaling.ts";
+import { eachOf, MAX_RESOLUTION } from "../pixels/strips.ts";
 
 const limit = (en: string, zh: string, tooltip: { en: string; zh: string }, initial: number) =>
   int({ label: { en, zh }, tooltip, default: initial, min: 1, max: MAX_RESOLUTION });

@@ -1,8 +1,9 @@
 // Pictures with a given number of pixels.
-import { imageInput, imageOutput } from "../lab-node.ts";
+
 import { float, int, optional, pixelNode } from "../node.ts";
-import { methodInput, roundHalfEven, type Size, scaled } from "../scaling.ts";
-import { eachOf } from "../strips.ts";
+import { imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { methodInput, roundHalfEven, type Size, scaled } from "../pixels/scaling.ts";
+import { eachOf } from "../pixels/strips.ts";
 
 /** ComfyUI's megapixel. */
 const MEGAPIXEL = 1024 * 1024;

@@ -1,8 +1,9 @@
 // Pictures in a given size.
-import { imageInput, imageOutput } from "../lab-node.ts";
+
 import { choice, int, pixelNode } from "../node.ts";
-import { methodInput, roundHalfEven, type Size, scaled } from "../scaling.ts";
-import { eachOf, MAX_RESOLUTION } from "../strips.ts";
+import { imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { methodInput, roundHalfEven, type Size, scaled } from "../pixels/scaling.ts";
+import { eachOf, MAX_RESOLUTION } from "../pixels/strips.ts";
 
 const side = (en: string, zh: string) =>
   int({

@@ -1,8 +1,9 @@
 // Crisp pictures.
-import { mapBlurred, radiusInput, sigmaInput } from "../blur.ts";
-import { imageInput, imageOutput } from "../lab-node.ts";
+
 import { float, pixelNode } from "../node.ts";
-import { eachOf } from "../strips.ts";
+import { mapBlurred, radiusInput, sigmaInput } from "../pixels/blur.ts";
+import { imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { eachOf } from "../pixels/strips.ts";
 
 /** How many times the difference from the blurred picture is added for an alpha of 1, as in ComfyUI. */
 const GAIN = 10;

@@ -1,8 +1,8 @@
 // The opposite of masks.
 import { type Mask, mapRows } from "../../imaging/index.ts";
-import { MASK_CATEGORY, maskInput, maskOutput } from "../mask-node.ts";
 import { pixelNode } from "../node.ts";
-import { eachOf } from "../strips.ts";
+import { MASK_CATEGORY, maskInput, maskOutput } from "../pixels/mask-node.ts";
+import { eachOf } from "../pixels/strips.ts";
 
 export const invertMask = pixelNode({
   class: "InvertMask",

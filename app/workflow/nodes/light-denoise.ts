@@ -1,8 +1,8 @@
 // Gentle noise reduction, by the noise that a picture has.
 import { type LabPlanes, type Picture, readLab } from "../../imaging/index.ts";
-import { changeInLab, imageInput, imageOutput, strengthInput } from "../lab-node.ts";
 import { pixelNode } from "../node.ts";
-import { localMoments, smoothKeepingEdges } from "../planes.ts";
+import { changeInLab, imageInput, imageOutput, strengthInput } from "../pixels/lab-node.ts";
+import { localMoments, smoothKeepingEdges } from "../pixels/planes.ts";
 
 /** Pixels around one that are looked at: wider than grain, narrower than what a face is made of. */
 const RADIUS = 3;

@@ -3,8 +3,8 @@
 // After Reinhard et al. 2001, "Color Transfer between Images": mean and deviation of a and b become the reference's; here
 // zone by zone of lightness, so that shadows take their colours from shadows and skies from skies.
 import { type LabPlanes, smallLab } from "../../imaging/index.ts";
-import { changeInLab, imageInput, imageOutput, strengthInput } from "../lab-node.ts";
 import { image as imageOf, pixelNode } from "../node.ts";
+import { changeInLab, imageInput, imageOutput, strengthInput } from "../pixels/lab-node.ts";
 
 /** The side of the copies that are measured, pixels. */
 const SMALL = 512;

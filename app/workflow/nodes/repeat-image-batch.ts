@@ -1,7 +1,8 @@
 // A batch several times over.
-import { imageInput, imageOutput } from "../lab-node.ts";
+
 import { int, pixelNode } from "../node.ts";
-import { checkBatch } from "../strips.ts";
+import { imageInput, imageOutput } from "../pixels/lab-node.ts";
+import { checkBatch } from "../pixels/strips.ts";
 
 export const repeatImageBatch = pixelNode({
   class: "RepeatImageBatch",

@@ -1,7 +1,7 @@
 // Stronger or paler colours. Lightness never changes.
 import type { LabPlanes } from "../../imaging/index.ts";
-import { changeInLab, imageInput, imageOutput } from "../lab-node.ts";
 import { float, pixelNode } from "../node.ts";
+import { changeInLab, imageInput, imageOutput } from "../pixels/lab-node.ts";
 
 /** Chroma (Lab units) from which on vibrance leaves a colour alone. */
 const VIVID = 80;

@@ -4,7 +4,7 @@ import { join } from "node:path";
 import fc from "fast-check";
 import { afterEach, expect, test } from "vitest";
 import { type Mask, type Picture, writePixels } from "../../imaging/index.ts";
-import { type ScaleMethod, scaled } from "../scaling.ts";
+import { type ScaleMethod, scaled } from "../pixels/scaling.ts";
 import { levelsOf, maskOf, pictureOf, pixelContext, runNode } from "../testing.ts";
 import { imageScale } from "./image-scale.ts";
 import { imageScaleBy } from "./image-scale-by.ts";

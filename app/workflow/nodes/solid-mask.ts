@@ -1,8 +1,8 @@
 // A mask of one value.
 import type { Mask } from "../../imaging/index.ts";
-import { MASK_CATEGORY, maskOutput } from "../mask-node.ts";
 import { float, int, pixelNode } from "../node.ts";
-import { MAX_RESOLUTION, makePixels } from "../strips.ts";
+import { MASK_CATEGORY, maskOutput } from "../pixels/mask-node.ts";
+import { MAX_RESOLUTION, makePixels } from "../pixels/strips.ts";
 
 const side = (en: string, zh: string) =>
   int({

@@ -1,7 +1,7 @@
 // Warmer, cooler, greener, pinker; or neutral by the picture's mean. Lightness never changes.
 import { changeWhite, greyWorld, smallLab } from "../../imaging/index.ts";
-import { changeInLab, imageInput, imageOutput } from "../lab-node.ts";
 import { float, pixelNode } from "../node.ts";
+import { changeInLab, imageInput, imageOutput } from "../pixels/lab-node.ts";
 
 /** X/Xn and Z/Zn of 4000 K daylight under D65: what white looks like at full warmth. */
 const WARM = { x: 1.0625, z: 0.592 } as const;

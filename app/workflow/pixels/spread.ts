@@ -4,7 +4,7 @@
 // the way on which lightness changes least; colours that meet are blended by how far they have come. It is computed on a
 // small copy and brought up along the lightness of the picture itself (Kopf et al. 2007, "Joint Bilateral Upsampling").
 // Must never: change lightness.
-import type { LabPlanes, LabStrip } from "../imaging/index.ts";
+import type { LabPlanes, LabStrip } from "../../imaging/index.ts";
 import { smoothKeepingEdges } from "./planes.ts";
 
 /** A colour and where it comes from: places in the small copy, by x + y · width. */

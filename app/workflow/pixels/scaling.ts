@@ -3,8 +3,8 @@
 // Not by libvips: with 16 bits it shrinks by weights of 12 bits (white came out as 65407 of 65535), it has no mean over an
 // area, and its nearest pixel is up to half a new pixel away.
 // Owns: what the methods mean. Must never: know a particular node, or hold more of a large picture than it needs at once.
-import type { Picture, PixelReader, Pixels, Samples } from "../imaging/index.ts";
-import { choice, type PixelContext } from "./node.ts";
+import type { Picture, PixelReader, Pixels, Samples } from "../../imaging/index.ts";
+import { choice, type PixelContext } from "../node.ts";
 import { makePixels, reading, topOf } from "./strips.ts";
 
 const METHODS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"] as const;

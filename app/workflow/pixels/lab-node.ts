@@ -1,7 +1,7 @@
 // What nodes share that change pictures in CIE Lab: the run over all pictures of a batch, and the inputs they all have.
 // Must never: know a particular node.
-import { type LabChange, mapLab, type Picture } from "../imaging/index.ts";
-import { float, type Images, image, type PixelContext } from "./node.ts";
+import { type LabChange, mapLab, type Picture } from "../../imaging/index.ts";
+import { float, type Images, image, type PixelContext } from "../node.ts";
 
 export const imageInput = () =>
   image({

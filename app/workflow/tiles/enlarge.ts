@@ -1,5 +1,5 @@
 // A picture enlarged by plain arithmetic: what a network's picture is laid over. Must never: be a result by itself.
-import { fromSharp, type ModuleTask, type Picture, toSharp } from "../imaging/index.ts";
+import { fromSharp, type ModuleTask, type Picture, toSharp } from "../../imaging/index.ts";
 
 export interface EnlargeInput {
   readonly picture: Picture;

@@ -1,6 +1,6 @@
 import fc from "fast-check";
 import { describe, expect, it } from "vitest";
-import { settledBy, shareOf, tilesAlong } from "./tiles.ts";
+import { settledBy, shareOf, tilesAlong } from "./grid.ts";
 
 const sides = fc.record({
   length: fc.integer({ min: 1, max: 5000 }),

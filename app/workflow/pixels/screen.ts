@@ -3,7 +3,7 @@
 // A grid shows in the spectrum as two peaks at about a right angle, equally far from the middle, and it shows all over the
 // picture; edges and textures do not. Spectra of patches are therefore averaged by their logarithm.
 // Must never: see more than a few bands of a picture.
-import { type Picture, readLab } from "../imaging/index.ts";
+import { type Picture, readLab } from "../../imaging/index.ts";
 
 /** Sides of patches, pixels; powers of two. */
 const LARGEST_PATCH = 256;

@@ -2,9 +2,9 @@
 // so on. A tile that reaches over the picture's edge is filled with the pixels at the edge.
 // Must never: hold more than a strip of the picture.
 import { closeSync, openSync, writeSync } from "node:fs";
-import { type ModuleTask, type Picture, readPixels, stripRows } from "../imaging/index.ts";
-import { luma } from "./tile-luma.ts";
-import type { Side } from "./tiles.ts";
+import { type ModuleTask, type Picture, readPixels, stripRows } from "../../imaging/index.ts";
+import type { Side } from "./grid.ts";
+import { luma } from "./luma.ts";
 
 export interface CutInput {
   readonly picture: Picture;

@@ -1,8 +1,8 @@
 // What blurring and sharpening share: a picture's colours through ComfyUI's Gaussian, strip by strip.
 // Must never: touch alpha.
 import sharp from "sharp";
-import { mapRows, type Picture, type Samples } from "../imaging/index.ts";
-import { float, int, type PixelContext } from "./node.ts";
+import { mapRows, type Picture, type Samples } from "../../imaging/index.ts";
+import { float, int, type PixelContext } from "../node.ts";
 import { descriptionOf, reading } from "./strips.ts";
 
 /** As ComfyUI counts it. */

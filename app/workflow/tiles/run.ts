@@ -3,19 +3,19 @@
 //
 // Owns: the scratch files in between. Must never: touch a pixel: this is the engine's own thread.
 import { unlink } from "node:fs/promises";
-import type { ImageModel } from "../colorize/index.ts";
-import type { Samples } from "../imaging/index.ts";
-import { type Making, type Picture, type PixelWriter, stripRows, writePixels } from "../imaging/index.ts";
-import { AutochromeError } from "../kernel/index.ts";
-import type { EngineContext } from "./node.ts";
-import type { ComposeInput } from "./tile-compose.ts";
-import type { CutInput } from "./tile-cut.ts";
-import type { EnlargeInput } from "./tile-enlarge.ts";
-import { type Side, settledBy, tilesAlong } from "./tiles.ts";
+import type { ImageModel } from "../../colorize/index.ts";
+import type { Samples } from "../../imaging/index.ts";
+import { type Making, type Picture, type PixelWriter, stripRows, writePixels } from "../../imaging/index.ts";
+import { AutochromeError } from "../../kernel/index.ts";
+import type { EngineContext } from "../node.ts";
+import type { ComposeInput } from "./compose.ts";
+import type { CutInput } from "./cut.ts";
+import type { EnlargeInput } from "./enlarge.ts";
+import { type Side, settledBy, tilesAlong } from "./grid.ts";
 
-const CUT = new URL("./tile-cut.ts", import.meta.url).href;
-const COMPOSE = new URL("./tile-compose.ts", import.meta.url).href;
-const ENLARGE = new URL("./tile-enlarge.ts", import.meta.url).href;
+const CUT = new URL("./cut.ts", import.meta.url).href;
+const COMPOSE = new URL("./compose.ts", import.meta.url).href;
+const ENLARGE = new URL("./enlarge.ts", import.meta.url).href;
 
 /** Sides of tiles are multiples of it where a picture is smaller than a tile: many networks want that. */
 const MULTIPLE = 64;

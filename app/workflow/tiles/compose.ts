@@ -1,9 +1,9 @@
 // Rows of a result out of tiles that a network made: each faded into its neighbours, laid over the picture that it was
 // made of, and rounded once. Must never: hold more than the rows that it was asked for.
 import { closeSync, openSync, readSync } from "node:fs";
-import { type ModuleTask, type Picture, readPixels, type Samples } from "../imaging/index.ts";
-import { luma } from "./tile-luma.ts";
-import { type Side, shareOf } from "./tiles.ts";
+import { type ModuleTask, type Picture, readPixels, type Samples } from "../../imaging/index.ts";
+import { type Side, shareOf } from "./grid.ts";
+import { luma } from "./luma.ts";
 
 export interface ComposeInput {
   /** Rows y … y+count−1 of the result. */

@@ -1,5 +1,5 @@
 // What mask nodes share. Must never: know a particular node.
-import { int, mask } from "./node.ts";
+import { int, mask } from "../node.ts";
 import { MAX_RESOLUTION } from "./strips.ts";
 
 export const maskInput = () =>

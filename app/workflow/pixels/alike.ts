@@ -1,8 +1,8 @@
 // Two pictures in one: the second is made like the first. Its colours are converted into the first's profile, where that is
 // another; otherwise levels stay, in the first's bit depth.
 // Must never: change how the first one's levels are.
-import { labConverter, type Picture } from "../imaging/index.ts";
-import type { PixelContext } from "./node.ts";
+import { labConverter, type Picture } from "../../imaging/index.ts";
+import type { PixelContext } from "../node.ts";
 import { descriptionOf, makePixels, reading, topOf } from "./strips.ts";
 
 /**

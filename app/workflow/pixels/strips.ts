@@ -9,9 +9,9 @@ import {
   type Samples,
   stripRows,
   writePixels,
-} from "../imaging/index.ts";
-import { AutochromeError } from "../kernel/index.ts";
-import type { PixelContext } from "./node.ts";
+} from "../../imaging/index.ts";
+import { AutochromeError } from "../../kernel/index.ts";
+import type { PixelContext } from "../node.ts";
 
 /** ComfyUI's largest side of a picture, and of an offset in one, pixels. */
 export const MAX_RESOLUTION = 16_384;
