@@ -6,7 +6,14 @@ import { arch, freemem, platform, release, totalmem } from "node:os";
 import { z } from "@hono/zod-openapi";
 import { VERSION } from "../kernel/index.ts";
 import { listModels } from "../modelstore/index.ts";
-import { listPresets, nodeTranslations, objectInfo, readLayout, type World } from "../workflow/index.ts";
+import {
+  listPresets,
+  nodeTranslations,
+  objectInfo,
+  readLayout,
+  readPresetPicture,
+  type World,
+} from "../workflow/index.ts";
 import { notFound } from "./answers.ts";
 import { type ApiRoutes, endpoint } from "./endpoint.ts";
 
@@ -104,14 +111,16 @@ function templateRoutes(routes: ApiRoutes): void {
       method: "get",
       path: "/workflow_templates/{collection}/{file}",
       tag,
-      summary: "A preset in the editor's format: NAME.json",
+      summary: "A preset in the editor's format: NAME.json; its picture: NAME.jpg",
       answers: { 200: { description: "The graph", schema: anyMap }, 404: "There is no such preset" },
     },
     async (_, { param }) => {
-      const name = /^([a-z-]+)\.json$/.exec(param("file"))?.[1];
+      const [, name, kind] = /^([a-z-]+)\.(json|jpg)$/.exec(param("file")) ?? [];
       const isKnown = listPresets().some(({ alias }) => alias === name);
       if (param("collection") !== collection || name === undefined || !isKnown) throw notFound();
-      return Response.json(await readLayout(name));
+      if (kind === "json") return Response.json(await readLayout(name));
+      const picture = new Uint8Array(await readPresetPicture(name));
+      return new Response(picture, { headers: { "Content-Type": "image/jpeg" } });
     },
   );
 }

@@ -36,6 +36,13 @@ export type {
 } from "./node.ts";
 export { nodePage } from "./node-page.ts";
 export { type NodeInfo, nodeTranslations, objectInfo } from "./object-info.ts";
-export { listPresets, type Preset, readLayout, readPreset, readWorkflow } from "./presets.ts";
+export {
+  listPresets,
+  type Preset,
+  readLayout,
+  readPreset,
+  readPresetPicture,
+  readWorkflow,
+} from "./presets.ts";
 export { type NodeErrors, type Reason, type Refusal, workflowError } from "./refusal.ts";
 export { type Acceptance, validatePrompt } from "./validate.ts";

@@ -1,5 +1,5 @@
-// The workflows that come with the program, in the folder workflows/: each as the graph that is run and as its layout
-// in the editor, and any workflow that the user has as a file.
+// The workflows that come with the program, in the folder workflows/: each as the graph that is run, as its layout in the
+// editor and as a picture, and any workflow that the user has as a file.
 //
 // Owns: which presets there are and what they are called. Must never: write a file, or run a graph.
 import { readFile } from "node:fs/promises";
@@ -108,6 +108,15 @@ export async function readPreset(name: string): Promise<ApiGraph> {
  */
 export async function readLayout(name: string): Promise<unknown> {
   return readJson(new URL(presetOf(name).file.replace(/\.json$/, ".ui.json"), FOLDER));
+}
+
+/**
+ * A small picture of what a preset does, before and after, as JPEG.
+ * @param name as for {@link readPreset}
+ * @throws AutochromeError "not-found"
+ */
+export async function readPresetPicture(name: string): Promise<Buffer> {
+  return readFile(new URL(`${presetOf(name).alias}.jpg`, FOLDER));
 }
 
 /**
