@@ -169,9 +169,11 @@ describe("what ComfyUI's clients ask", () => {
     for (const name of autochrome) {
       const { status, body } = await json(`/api/workflow_templates/autochrome/${name}.json`);
       expect([status, Array.isArray(body.nodes)]).toEqual([200, true]);
+      const picture = await fetch(`${running?.url}/workflow_templates/autochrome/${name}.jpg`);
+      expect([picture.status, picture.headers.get("content-type")]).toEqual([200, "image/jpeg"]);
     }
     for (const path of [
-      "autochrome/portrait.jpg",
+      "autochrome/none.jpg",
       "autochrome/none.json",
       "other/portrait.json",
       "autochrome/..%2fpackage.json",
