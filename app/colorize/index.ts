@@ -16,7 +16,6 @@ export {
   type ImageModelsOptions,
   type Tile,
 } from "./image-models.ts";
-export { createInference, type Inference, type InferenceOptions } from "./inference.ts";
 export type { Provider } from "./messages.ts";
 export { PROBE_SIDE, type ProbeResult, probeDevices } from "./probe.ts";
 export { networkSize, roundModelSize } from "./size.ts";

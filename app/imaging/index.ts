@@ -1,9 +1,8 @@
 // Imaging: files ↔ pixels ↔ CIE Lab. What a file is, its pixels and what they mean, chroma under lightness, encoding,
 // thumbnails, metadata. Owns: every byte that is read from or written into a picture file.
 // Must never: know about catalogues, queues or networks, or write to a source.
-export { depthIn, extensionFor, outputFormatFor, type SaveOptions } from "./encode.ts";
-export { THUMBNAIL_SIDE } from "./ingest.ts";
-export { gamutFactor, labToRgb, rgbToLab } from "./lab.ts";
+export { extensionFor, outputFormatFor, type SaveOptions } from "./encode.ts";
+export { rgbToLab } from "./lab.ts";
 export {
   changeWhite,
   greyWorld,
@@ -38,7 +37,6 @@ export {
   type PixelWriter,
   readPixels,
   type Samples,
-  spacesOf,
   stripRows,
   toSharp,
   type Workplace,

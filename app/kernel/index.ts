@@ -21,7 +21,6 @@ export { hashFile } from "./hash.ts";
 export { isId, newId } from "./ids.ts";
 export { createLogger, type Logger, silentLogger } from "./log.ts";
 export {
-  cacheFolder,
   configFolder,
   createNames,
   defaultLibraryFolder,
