@@ -120,6 +120,17 @@ describe("the library", () => {
         await reproduceVersion(opened, executor, version!.id, again, new AbortController().signal);
         expect(await hashFile(again)).toBe(version!.fileHash);
       }
+      const [version] = listVersions(opened.db, photos[0]!.id);
+      const record = (models: unknown) =>
+        opened.db.raw
+          .prepare("UPDATE version SET parameters = json_set(parameters, '$.models', json(?)) WHERE id = ?")
+          .run(JSON.stringify(models), version!.id);
+      record([{ id: "autochrome-small", sha256: "another" }]);
+      const other = join(root, "again", "other.jpg");
+      const work = reproduceVersion(opened, executor, version!.id, other, new AbortController().signal);
+      await expect(work).rejects.toMatchObject({ code: "model-missing" });
+      expect(await readdir(join(root, "again"))).not.toContain("other.jpg");
+      record([{ id: "autochrome-small", sha256: version!.modelSha256 }]);
     } finally {
       await executor.close();
       await surroundings.close();

@@ -1,7 +1,8 @@
 // Photos of the library as items of a batch, and a version's record run again.
 // Owns: where results lie in a library folder. Must never: put two results in one file.
-import { mkdir } from "node:fs/promises";
+import { mkdir, unlink } from "node:fs/promises";
 import { dirname } from "node:path";
+import { z } from "zod";
 import {
   type Batch,
   createBatch,
@@ -11,10 +12,12 @@ import {
   photosOf,
 } from "../catalogue/index.ts";
 import { AutochromeError } from "../kernel/index.ts";
-import { findModel } from "../modelstore/index.ts";
 import { apiGraphSchema } from "../workflow/index.ts";
 import type { Executor, JobResult } from "./executor.ts";
-import { NO_MODEL, type Plan } from "./run.ts";
+import type { Plan } from "./run.ts";
+
+/** What of a version's parameters is looked at: see run.ts. */
+const recordedModels = z.object({ models: z.array(z.object({ id: z.string(), sha256: z.string() })) });
 
 export interface Selection {
   /** Photo ids. */
@@ -53,7 +56,8 @@ export function queuePhotos(
 /**
  * Runs a version's record again, into a file of the caller's. On the CPU the bytes are those of the version.
  * @param target absolute path that does not exist
- * @throws AutochromeError "not-found" for an unknown version, "unreadable-file" where the original has changed
+ * @throws AutochromeError "not-found" for an unknown version, "unreadable-file" where the original has changed,
+ *   "model-missing" where a model is another one now; the file is gone again then
  */
 export async function reproduceVersion(
   library: Library,
@@ -70,15 +74,8 @@ export async function reproduceVersion(
       "Choose one of the photo's versions.",
     );
   }
-  if (version.modelId !== NO_MODEL && findModel(version.modelId).sha256 !== version.modelSha256) {
-    throw new AutochromeError(
-      "model-missing",
-      `This version was made by another edition of the model ${version.modelId}.`,
-      "Colour the photo anew, or bring that edition of the model.",
-    );
-  }
   await mkdir(dirname(target), { recursive: true });
-  return executor.run(
+  const result = await executor.run(
     {
       itemId: version.itemId,
       source: getPhoto(library, version.photoId).path,
@@ -90,4 +87,18 @@ export async function reproduceVersion(
     },
     signal,
   );
+  const recorded = recordedModels.safeParse(version.parameters).data?.models ?? [];
+  const other = recorded.find(
+    ({ id, sha256 }) =>
+      result.status === "done" && !result.models.some((used) => used.id === id && used.sha256 === sha256),
+  );
+  if (other !== undefined) {
+    await unlink(result.output);
+    throw new AutochromeError(
+      "model-missing",
+      `This version was made by another edition of the model ${other.id}.`,
+      "Colour the photo anew, or bring that edition of the model.",
+    );
+  }
+  return result;
 }

@@ -39,7 +39,7 @@ export const planSchema = z.strictObject({
 export type Plan = Readonly<z.infer<typeof planSchema>>;
 
 /** What versions that no network had a part in have for a model. */
-export const NO_MODEL = "none";
+const NO_MODEL = "none";
 
 export interface ItemEvent {
   readonly item: BatchItem;
