@@ -17,7 +17,11 @@ test("the presets are these", () => {
 });
 
 test("the folder has nothing else", async () => {
-  const files = listPresets().flatMap(({ file }) => [file, file.replace(".json", ".ui.json")]);
+  const files = listPresets().flatMap(({ alias, file }) => [
+    file,
+    file.replace(".json", ".ui.json"),
+    `${alias}.jpg`,
+  ]);
   expect((await readdir(new URL("../../workflows/", import.meta.url))).toSorted()).toEqual(files.toSorted());
 });
 
