@@ -1,6 +1,6 @@
 // A picture's own grain, put back after it was lost in processing.
 import { fromSharp, type LabPlanes, type Picture, readLab, toSharp } from "../../imaging/index.ts";
-import { float, image as imageOf, pixelNode } from "../node.ts";
+import { float, image as imageOf, optional, pixelNode } from "../node.ts";
 import { changeInLab, imageOutput } from "../pixels/lab-node.ts";
 import { gaussian, gaussianReach } from "../pixels/planes.ts";
 
@@ -36,18 +36,20 @@ export const filmGrain = pixelNode({
       max: 1,
       step: 0.05,
     }),
-    size: float({
-      label: { en: "Grain size", zh: "颗粒大小" },
-      tooltip: {
-        en: "In pixels. Only what is about as fine as this is put back.",
-        zh: "以像素为单位。只恢复不比它粗的细节。",
-      },
-      default: 1.5,
-      min: 0.5,
-      max: 10,
-      step: 0.1,
-      isAdvanced: true,
-    }),
+    size: optional(
+      float({
+        label: { en: "Grain size", zh: "颗粒大小" },
+        tooltip: {
+          en: "In pixels. Only what is about as fine as this is put back.",
+          zh: "以像素为单位。只恢复不比它粗的细节。",
+        },
+        default: 1.5,
+        min: 0.5,
+        max: 10,
+        step: 0.1,
+        isAdvanced: true,
+      }),
+    ),
   },
   outputs: [imageOutput],
   async run({ image, original, amount, size }, context) {
