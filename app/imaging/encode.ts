@@ -8,7 +8,7 @@ import { tmpdir } from "node:os";
 import { join } from "node:path";
 import sharp, { type Sharp } from "sharp";
 import { AutochromeError, writeFileAtomically } from "../kernel/index.ts";
-import { type Picture, type Samples, spacesOf } from "./picture.ts";
+import { type Picture, samplesOf, spacesOf } from "./picture.ts";
 import { pixelBytes } from "./pixel-file.ts";
 import { asTiff } from "./tiff.ts";
 import type { ImageFacts, OutputFormat } from "./types.ts";
@@ -109,7 +109,7 @@ function open(picture: Picture, icc: Buffer | undefined): Sharp {
   const options = { limitInputPixels: false, sequentialRead: true } as const;
   const { width, height, channels, bitDepth, data } = picture;
   if (typeof data === "string") return sharp(data, options);
-  const samples: Samples = bitDepth === 16 ? new Uint16Array(data) : new Uint8Array(data);
+  const samples = samplesOf(data, bitDepth);
   return icc === undefined
     ? sharp(samples, { ...options, raw: { width, height, channels } })
     : sharp(asTiff(picture, samples, icc), options);

@@ -25,6 +25,8 @@ export {
 } from "./metadata.ts";
 export { inspectImage, type Limits, matchesExtension, PHOTO_EXTENSIONS } from "./open.ts";
 export {
+  buildPixels,
+  descriptionOf,
   fromSharp,
   type Making,
   type Mask,
@@ -35,9 +37,11 @@ export {
   type PixelReader,
   type Pixels,
   type PixelWriter,
+  reading,
   readPixels,
   type Samples,
   stripRows,
+  topOf,
   toSharp,
   type Workplace,
   writePixels,

@@ -15,11 +15,14 @@ import {
   XYZ_TO_RGB,
 } from "./lab.ts";
 import {
+  descriptionOf,
+  levelsFrom,
   mapRows,
   type Picture,
-  readPixels,
+  reading,
   type Samples,
   spacesOf,
+  topOf,
   toSharp,
   type Workplace,
 } from "./picture.ts";
@@ -54,7 +57,7 @@ export interface LabConverter {
 /** What goes to Lab and back is unchanged with 8 bits; with 16 it is within a level or a millionth of full light. */
 export function labConverter({ channels, bitDepth, ...described }: Described): LabConverter {
   const { space } = spacesOf(described);
-  const top = bitDepth === 8 ? 255 : 65535;
+  const top = topOf({ bitDepth });
   const [red, green, blue] = space.curves.map((curve) =>
     Float64Array.from({ length: top + 1 }, (_, level) => curve(level / top)),
   ) as [Float64Array, Float64Array, Float64Array];
@@ -142,25 +145,18 @@ export async function readLab(
   count: number,
   converter: LabConverter = labConverter(picture),
 ): Promise<LabPlanes> {
-  const reader = await readPixels(picture);
-  try {
-    return converter.toLab(await reader.read(y, count), picture.width);
-  } finally {
-    await reader.close();
-  }
+  return reading([picture], async (reader) => converter.toLab(await reader.read(y, count), picture.width));
 }
 
 /** A small copy of a picture in Lab, for what needs all of it at once. @param side the longer side at most, pixels */
 export async function smallLab(picture: Picture, side: number): Promise<LabPlanes> {
   const { bitDepth, profile } = picture;
-  const { data, info } = await toSharp(picture)
+  const pipeline = toSharp(picture)
     .removeAlpha()
-    .resize(side, side, { fit: "inside", withoutEnlargement: true })
-    .raw({ depth: bitDepth === 16 ? "ushort" : "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  const rows = bitDepth === 16 ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2) : data;
+    .resize(side, side, { fit: "inside", withoutEnlargement: true });
+  const { samples, width } = await levelsFrom(pipeline, bitDepth);
   const converter = labConverter({ channels: 3, bitDepth, ...(profile === undefined ? {} : { profile }) });
-  return converter.toLab(rows, info.width);
+  return converter.toLab(samples, width);
 }
 
 /** How {@link mapLab} changes a picture. */
@@ -178,19 +174,18 @@ export interface LabChange {
 /** A picture changed in Lab, strip by strip. Profile, origin and making stay. */
 export async function mapLab(picture: Picture, place: Workplace, change: LabChange): Promise<Picture> {
   const { margin, changes, edit, onRows } = change;
-  const { lightnessOf: kept, ...plain } = picture;
+  const changed = changes === "chroma" ? picture : { ...descriptionOf(picture), data: picture.data };
   const converter = labConverter(picture);
-  return mapRows<Picture>(
-    changes === "chroma" && kept !== undefined ? picture : plain,
-    place,
-    async (rows, y, count) => {
+  return reading([picture], (reader) =>
+    mapRows<Picture>(changed, place, async (rows, y, count) => {
       const top = Math.max(0, y - margin);
       const bottom = Math.min(picture.height, y + count + margin);
-      const strip = { ...(await readLab(picture, top, bottom - top, converter)), y: top };
+      const planes = converter.toLab(await reader.read(top, bottom - top), picture.width);
+      const strip = { ...planes, y: top };
       await edit(strip);
       converter.fromLab(strip, y - top, rows);
       onRows?.(count);
-    },
+    }),
   );
 }
 

@@ -2,7 +2,7 @@
 // Must never: change lightness on purpose, nor alpha at all.
 import { prepareChroma } from "./chroma.ts";
 import { createMerge } from "./merge.ts";
-import { mapRows, type Picture, spacesOf, type Workplace } from "./picture.ts";
+import { descriptionOf, mapRows, type Picture, spacesOf, type Workplace } from "./picture.ts";
 import type { Chroma, MergeOptions } from "./types.ts";
 
 /**
@@ -23,7 +23,7 @@ export async function layChroma(
     prepareChroma(chroma, grey, options),
     options,
   );
-  const { lightnessOf: _, ...plain } = picture;
+  const plain: Picture = { ...descriptionOf(picture), data: picture.data };
   const result = await mapRows<Picture>(plain, place, merge, {
     ...(profile === undefined ? {} : { profile: { ...profile, stage: "result" } }),
   });

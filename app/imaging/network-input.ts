@@ -1,7 +1,7 @@
 // What the network sees of a picture: its lightness as neutral sRGB, squeezed to the network's size.
 // Must never: hold more than a strip of a large picture in memory.
 import { fromLinear } from "./lab.ts";
-import { type Picture, readPixels, spacesOf, toSharp } from "./picture.ts";
+import { levelsFrom, type Picture, readPixels, spacesOf, topOf, toSharp } from "./picture.ts";
 import { levelTablesFor, luminanceIn } from "./space.ts";
 
 /**
@@ -9,13 +9,8 @@ import { levelTablesFor, luminanceIn } from "./space.ts";
  * {@link parityInput} follows.
  */
 export async function networkInput(picture: Picture, width: number, height: number): Promise<Float32Array> {
-  const { data } = await toSharp(picture)
-    .removeAlpha()
-    .resize(width, height, { fit: "fill" })
-    .raw({ depth: picture.bitDepth === 16 ? "ushort" : "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  const levels =
-    picture.bitDepth === 16 ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2) : data;
+  const pipeline = toSharp(picture).removeAlpha().resize(width, height, { fit: "fill" });
+  const { samples: levels } = await levelsFrom(pipeline, picture.bitDepth);
   const { redY, greenY, blueY } = levelTablesFor(spacesOf(picture).space, picture.bitDepth);
   return Float32Array.from({ length: width * height }, (_, i) =>
     fromLinear(redY[levels[i * 3]!]! + greenY[levels[i * 3 + 1]!]! + blueY[levels[i * 3 + 2]!]!),
@@ -28,7 +23,7 @@ export async function networkInput(picture: Picture, width: number, height: numb
  */
 export async function parityInput(picture: Picture, width: number, height: number): Promise<Float32Array> {
   const plane = new Float32Array(width * height);
-  const top = picture.bitDepth === 8 ? 255 : 65535;
+  const top = topOf(picture);
   const { channels } = picture;
   const { space } = spacesOf(picture);
   const reader = await readPixels(picture);

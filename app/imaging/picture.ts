@@ -75,6 +75,11 @@ export interface Workplace {
   throwIfStopped(): void;
 }
 
+/** Shared memory as levels. */
+export function samplesOf(memory: SharedArrayBuffer, bitDepth: 8 | 16): Samples {
+  return bitDepth === 16 ? new Uint16Array(memory) : new Uint8Array(memory);
+}
+
 /** Samples per strip: large enough that reading a file is quick, small enough to stay out of the way. */
 const STRIP_SAMPLES = 4_000_000;
 /** Strips begin at multiples of it: the rows of a JPEG's blocks. */
@@ -112,7 +117,7 @@ export async function readPixels(pixels: Pixels): Promise<PixelReader> {
   const stride = pixels.width * pixels.channels;
   const { data, bitDepth } = pixels;
   if (typeof data !== "string") {
-    const samples = bitDepth === 16 ? new Uint16Array(data) : new Uint8Array(data);
+    const samples = samplesOf(data, bitDepth);
     return {
       read: async (y, count) => samples.subarray(y * stride, (y + count) * stride),
       close: async () => undefined,
@@ -155,7 +160,7 @@ export async function writePixels<Kind extends Pixels>(
   const bytes = bytesPerRow * height;
   if (bytes <= MEMORY_LIMIT) {
     const memory = new SharedArrayBuffer(bytes);
-    const samples = bitDepth === 16 ? new Uint16Array(memory) : new Uint8Array(memory);
+    const samples = samplesOf(memory, bitDepth);
     return {
       async write(y, rows) {
         samples.set(rows, y * width * channels);
@@ -194,37 +199,77 @@ function profileFor(shape: object): Buffer | undefined {
   return resultProfile?.convert === false ? resultProfile.icc : undefined;
 }
 
-/**
- * A picture changed row by row.
- * @param change what of the description changes (for instance the profile); width and height stay
- * @param edit gets a copy of rows y … y+count−1 and changes them in place
- */
-export async function mapRows<Kind extends Pixels>(
-  picture: Kind,
-  place: Workplace,
-  edit: (rows: Samples, y: number, count: number) => void | Promise<void>,
-  change: Partial<Omit<Kind, "data" | "width" | "height">> = {},
-): Promise<Kind> {
-  const reader = await readPixels(picture);
-  const { data: _, ...shape } = picture;
-  const writer = await writePixels<Kind>({ ...shape, ...change } as Omit<Kind, "data">, place);
+/** Reads pixels while something is done. */
+export async function reading<Result>(
+  pixels: readonly Pixels[],
+  work: (...readers: PixelReader[]) => Promise<Result>,
+): Promise<Result> {
+  const readers: PixelReader[] = [];
   try {
-    const step = stripRows(picture);
-    for (let y = 0; y < picture.height; y += step) {
+    for (const each of pixels) readers.push(await readPixels(each));
+    return await work(...readers);
+  } finally {
+    for (const reader of readers) await reader.close();
+  }
+}
+
+/**
+ * New pixels, strip by strip.
+ * @param shape what they are; all of it is taken over
+ * @param fill gets rows y … y+count−1, all 0, and fills them
+ */
+export async function buildPixels<Kind extends Pixels>(
+  shape: Omit<Kind, "data">,
+  place: Workplace,
+  fill: (rows: Samples, y: number, count: number) => void | Promise<void>,
+): Promise<Kind> {
+  const { width, height, channels, bitDepth } = shape as unknown as PixelShape;
+  const writer = await writePixels<Kind>(shape, place);
+  try {
+    const step = stripRows({ width, channels });
+    for (let y = 0; y < height; y += step) {
       place.throwIfStopped();
-      const count = Math.min(step, picture.height - y);
-      const rows = (await reader.read(y, count)).slice();
-      await edit(rows, y, count);
+      const count = Math.min(step, height - y);
+      const samples = width * channels * count;
+      const rows = bitDepth === 16 ? new Uint16Array(samples) : new Uint8Array(samples);
+      await fill(rows, y, count);
       await writer.write(y, rows);
     }
     return await writer.finish();
   } catch (error) {
     await writer.abandon();
     throw error;
-  } finally {
-    await reader.close();
   }
 }
+
+/**
+ * A picture changed row by row.
+ * @param change what of the description changes (for instance the profile); its shape stays
+ * @param edit gets a copy of rows y … y+count−1 and changes them in place
+ */
+export async function mapRows<Kind extends Pixels>(
+  picture: Kind,
+  place: Workplace,
+  edit: (rows: Samples, y: number, count: number) => void | Promise<void>,
+  change: Partial<Omit<Kind, "data" | keyof PixelShape>> = {},
+): Promise<Kind> {
+  const { data: _, ...shape } = picture;
+  return reading([picture], (reader) =>
+    buildPixels<Kind>({ ...shape, ...change } as Omit<Kind, "data">, place, async (rows, y, count) => {
+      rows.set(await reader.read(y, count));
+      await edit(rows, y, count);
+    }),
+  );
+}
+
+/** All that is known of a picture but its pixels, and but the picture whose lightness those had. */
+export function descriptionOf<Kind extends Pixels>(pixels: Kind): Omit<Kind, "data" | "lightnessOf"> {
+  const { data: _, lightnessOf: __, ...description } = pixels as Kind & Pick<Picture, "lightnessOf">;
+  return description;
+}
+
+/** The highest level. */
+export const topOf = ({ bitDepth }: Pick<Pixels, "bitDepth">): number => (bitDepth === 16 ? 65_535 : 255);
 
 /** A picture's levels as a sharp pipeline that keeps them as they are: no conversion takes place. */
 export function toSharp(pixels: Pixels): Sharp {
@@ -233,12 +278,30 @@ export function toSharp(pixels: Pixels): Sharp {
   const image =
     typeof data === "string"
       ? sharp(data, { ...options, ignoreIcc: true })
-      : sharp(bitDepth === 16 ? new Uint16Array(data) : new Uint8Array(data), {
+      : sharp(samplesOf(data, bitDepth), {
           ...options,
           raw: { width, height, channels },
         });
   const kind = channels === 1 ? (bitDepth === 16 ? "grey16" : "b-w") : bitDepth === 16 ? "rgb16" : "srgb";
   return image.pipelineColourspace(kind).toColourspace(kind);
+}
+
+/** The end of a pipeline from {@link toSharp} as levels in this thread's memory. */
+export async function levelsFrom(
+  pipeline: Sharp,
+  bitDepth: 8 | 16,
+): Promise<{
+  readonly samples: Samples;
+  readonly width: number;
+  readonly height: number;
+  readonly channels: number;
+}> {
+  const { data, info } = await pipeline
+    .raw({ depth: bitDepth === 16 ? "ushort" : "uchar" })
+    .toBuffer({ resolveWithObject: true });
+  const { width, height, channels } = info;
+  const samples = bitDepth === 16 ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2) : data;
+  return { samples, width, height, channels };
 }
 
 /**
@@ -257,12 +320,10 @@ export async function fromSharp<Kind extends Pixels>(
   };
   const bytes = pixelBytes({ width, height, channels, bitDepth });
   if (bytes <= MEMORY_LIMIT) {
-    const { data, info } = await pipeline
-      .raw({ depth: bitDepth === 16 ? "ushort" : "uchar" })
-      .toBuffer({ resolveWithObject: true });
+    const { samples, ...info } = await levelsFrom(pipeline, bitDepth);
     check(info);
     const memory = new SharedArrayBuffer(bytes);
-    new Uint8Array(memory).set(data);
+    samplesOf(memory, bitDepth).set(samples);
     return { ...shape, data: memory } as unknown as Kind;
   }
   const file = place.scratch(".v");

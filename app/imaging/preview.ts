@@ -1,19 +1,23 @@
 // Small looks at a picture between two steps, and its transparency. Must never: be taken for a result.
 import sharp from "sharp";
-import { fromSharp, type Mask, type Picture, spacesOf, toSharp, type Workplace } from "./picture.ts";
+import {
+  descriptionOf,
+  fromSharp,
+  levelsFrom,
+  type Mask,
+  type Picture,
+  spacesOf,
+  toSharp,
+  type Workplace,
+} from "./picture.ts";
 import { asTiff } from "./tiff.ts";
 
 const QUALITY = 95;
 
 /** A JPEG in sRGB, at most `side` pixels wide and high. */
 export async function previewPicture(picture: Picture, side: number): Promise<Uint8Array> {
-  const { data, info } = await toSharp(picture)
-    .resize(side, side, { fit: "inside", withoutEnlargement: true })
-    .raw({ depth: picture.bitDepth === 16 ? "ushort" : "uchar" })
-    .toBuffer({ resolveWithObject: true });
-  const { width, height } = info;
-  const samples =
-    picture.bitDepth === 16 ? new Uint16Array(data.buffer, data.byteOffset, data.byteLength / 2) : data;
+  const pipeline = toSharp(picture).resize(side, side, { fit: "inside", withoutEnlargement: true });
+  const { samples, width, height } = await levelsFrom(pipeline, picture.bitDepth);
   const { resultProfile } = spacesOf(picture);
   const shape = { width, height, channels: picture.channels, bitDepth: picture.bitDepth };
   const tagged = resultProfile?.convert === false ? resultProfile.icc : undefined;
@@ -30,10 +34,9 @@ export async function reducePicture(picture: Picture, side: number, place: Workp
   const scale = Math.min(1, side / Math.max(picture.width, picture.height));
   const width = Math.max(1, Math.round(picture.width * scale));
   const height = Math.max(1, Math.round(picture.height * scale));
-  const { data: _, lightnessOf: __, ...shape } = picture;
   return fromSharp<Picture>(
     toSharp(picture).resize(width, height, { fit: "fill" }),
-    { ...shape, width, height },
+    { ...descriptionOf(picture), width, height },
     place,
   );
 }

@@ -2,7 +2,7 @@
 import { depthIn, encodePicture, type SaveOptions } from "./encode.ts";
 import { settleForJpeg } from "./jpeg-lightness.ts";
 import { fromLinear } from "./lab.ts";
-import { mapRows, type Picture, readPixels, spacesOf, type Workplace } from "./picture.ts";
+import { mapRows, type Picture, reading, spacesOf, topOf, type Workplace } from "./picture.ts";
 import { marksOf, xmpPacket } from "./provenance.ts";
 import { levelTablesFor } from "./space.ts";
 import type { Provenance, SaveResult } from "./types.ts";
@@ -41,7 +41,7 @@ async function inResultSpace(picture: Picture, place: Workplace): Promise<Pictur
   const { space, resultSpace } = spacesOf(picture);
   if (space.id === resultSpace.id || picture.profile === undefined) return picture;
   // Such spaces differ from sRGB in the curve alone.
-  const top = picture.bitDepth === 8 ? 255 : 65535;
+  const top = topOf(picture);
   const table = Float64Array.from({ length: top + 1 }, (_, level) =>
     Math.round(top * fromLinear(space.curves[0](level / top))),
   );
@@ -66,14 +66,11 @@ async function settled(picture: Picture, options: SaveOptions, place: Workplace)
   }
   const from = levelTablesFor(spacesOf(lightnessOf).space, 8);
   const to = levelTablesFor(resultSpace, 8);
-  const reader = await readPixels(lightnessOf);
-  try {
-    return await mapRows(picture, place, async (rows, y, count) => {
+  return reading([lightnessOf], (reader) =>
+    mapRows(picture, place, async (rows, y, count) => {
       const before = await reader.read(y, count);
       if (!(before instanceof Uint8Array) || !(rows instanceof Uint8Array)) return;
       settleForJpeg(before, rows, picture.width, count, from, to);
-    });
-  } finally {
-    await reader.close();
-  }
+    }),
+  );
 }

@@ -2,7 +2,7 @@
 import { mkdtempSync } from "node:fs";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
-import { type Mask, type Picture, type Pixels, readPixels, type Samples } from "../imaging/index.ts";
+import { type Mask, type Picture, type Pixels, reading, type Samples } from "../imaging/index.ts";
 import type { InputSpecs, InputValues, OutputSpec, OutputValues, PixelContext, PixelNode } from "./node.ts";
 
 /** A picture in memory. @param level of a channel (0 red …) at a place, a whole number of the bit depth */
@@ -39,12 +39,7 @@ function fill(
 
 /** All levels, interleaved; a copy. */
 export async function levelsOf(pixels: Pixels): Promise<Samples> {
-  const reader = await readPixels(pixels);
-  try {
-    return (await reader.read(0, pixels.height)).slice();
-  } finally {
-    await reader.close();
-  }
+  return reading([pixels], async (reader) => (await reader.read(0, pixels.height)).slice());
 }
 
 /** A context whose scratch files go into a new temporary folder. */

@@ -1,8 +1,9 @@
 // A picture's own grain, put back after it was lost in processing.
-import { fromSharp, type LabPlanes, type Picture, readLab, toSharp } from "../../imaging/index.ts";
+import { type LabPlanes, labConverter, readLab } from "../../imaging/index.ts";
 import { float, image as imageOf, optional, pixelNode } from "../node.ts";
 import { changeInLab, imageOutput } from "../pixels/lab-node.ts";
 import { gaussian, gaussianReach } from "../pixels/planes.ts";
+import { scaled } from "../pixels/scaling.ts";
 
 export const filmGrain = pixelNode({
   class: "AutochromeFilmGrain",
@@ -55,11 +56,14 @@ export const filmGrain = pixelNode({
   async run({ image, original, amount, size }, context) {
     const images = await changeInLab(image, context, async (picture, index) => {
       if (amount === 0) return undefined;
-      const grainy = await fitted(original[Math.min(index, original.length - 1)]!, picture, context);
+      const given = original[Math.min(index, original.length - 1)]!;
+      const grainy = await scaled(given, picture, "lanczos", { ...context, progress: () => undefined });
+      const converter = labConverter(grainy);
       return {
         margin: gaussianReach(size),
         changes: "all",
-        edit: async (strip) => addDetail(strip, await readLab(grainy, strip.y, strip.height), amount, size),
+        edit: async (strip) =>
+          addDetail(strip, await readLab(grainy, strip.y, strip.height, converter), amount, size),
       };
     });
     return [images];
@@ -71,15 +75,4 @@ function addDetail({ L, width }: LabPlanes, grainy: LabPlanes, amount: number, s
   const lost = grainy.L.map((value, i) => value - L[i]!);
   const coarse = gaussian(lost, width, size);
   for (let i = 0; i < L.length; i++) L[i]! += amount * (lost[i]! - coarse[i]!);
-}
-
-async function fitted(
-  original: Picture,
-  { width, height }: Picture,
-  context: Parameters<typeof fromSharp>[2],
-): Promise<Picture> {
-  if (original.width === width && original.height === height) return original;
-  const { data: _data, lightnessOf: _lightnessOf, ...shape } = original;
-  const scaled = toSharp(original).resize(width, height, { fit: "fill" });
-  return fromSharp<Picture>(scaled, { ...shape, width, height }, context);
 }

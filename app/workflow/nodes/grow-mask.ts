@@ -1,8 +1,8 @@
 // Masks whose white parts reach further, or less far.
-import type { Mask, Samples } from "../../imaging/index.ts";
+import { type Mask, reading, type Samples } from "../../imaging/index.ts";
 import { boolean, int, type PixelContext, pixelNode } from "../node.ts";
 import { MASK_CATEGORY, maskInput, maskOutput } from "../pixels/mask-node.ts";
-import { eachOf, MAX_RESOLUTION, makePixels, reading } from "../pixels/strips.ts";
+import { eachOf, MAX_RESOLUTION, makePixels } from "../pixels/strips.ts";
 
 export const growMask = pixelNode({
   class: "GrowMask",

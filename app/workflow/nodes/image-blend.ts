@@ -1,10 +1,10 @@
 // One picture over another.
-import type { Picture } from "../../imaging/index.ts";
+import { descriptionOf, type Picture, reading, topOf } from "../../imaging/index.ts";
 import { choice, float, image, type PixelContext, pixelNode } from "../node.ts";
 import { alike } from "../pixels/alike.ts";
 import { imageOutput } from "../pixels/lab-node.ts";
 import { scaled } from "../pixels/scaling.ts";
-import { descriptionOf, eachOf, makePixels, makingOf, pairs, reading, topOf } from "../pixels/strips.ts";
+import { eachOf, makePixels, makingOf, pairs } from "../pixels/strips.ts";
 
 type Mode = "normal" | "multiply" | "screen" | "overlay" | "soft_light" | "difference";
 

@@ -1,11 +1,11 @@
 // A picture laid into another, through a mask.
-import type { Mask, Picture } from "../../imaging/index.ts";
+import { descriptionOf, type Mask, type Picture, reading } from "../../imaging/index.ts";
 import { boolean, image, mask as maskOf, optional, type PixelContext, pixelNode } from "../node.ts";
 import { alike } from "../pixels/alike.ts";
 import { imageOutput } from "../pixels/lab-node.ts";
 import { placeInputs } from "../pixels/mask-node.ts";
 import { scaled } from "../pixels/scaling.ts";
-import { descriptionOf, eachOf, makePixels, makingOf, reading } from "../pixels/strips.ts";
+import { eachOf, makePixels, makingOf } from "../pixels/strips.ts";
 
 export const imageCompositeMasked = pixelNode({
   class: "ImageCompositeMasked",

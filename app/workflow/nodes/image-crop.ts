@@ -1,9 +1,9 @@
 // A part of pictures.
-import { fromSharp, type Picture, toSharp } from "../../imaging/index.ts";
+import { descriptionOf, fromSharp, type Picture, toSharp } from "../../imaging/index.ts";
 import { int, pixelNode } from "../node.ts";
 import { imageInput, imageOutput } from "../pixels/lab-node.ts";
 import { placeInputs } from "../pixels/mask-node.ts";
-import { descriptionOf, eachOf, MAX_RESOLUTION } from "../pixels/strips.ts";
+import { eachOf, MAX_RESOLUTION } from "../pixels/strips.ts";
 
 const side = (en: string, zh: string) =>
   int({

@@ -1,8 +1,8 @@
 // Negatives of pictures.
-import { mapRows, type Picture } from "../../imaging/index.ts";
+import { descriptionOf, mapRows, type Picture, topOf } from "../../imaging/index.ts";
 import { pixelNode } from "../node.ts";
 import { imageInput, imageOutput } from "../pixels/lab-node.ts";
-import { descriptionOf, eachOf, topOf } from "../pixels/strips.ts";
+import { eachOf } from "../pixels/strips.ts";
 
 export const imageInvert = pixelNode({
   class: "ImageInvert",

@@ -1,10 +1,10 @@
 // Two pictures side by side.
-import type { Picture, PixelReader } from "../../imaging/index.ts";
+import { descriptionOf, type Picture, type PixelReader, reading, topOf } from "../../imaging/index.ts";
 import { boolean, choice, image, int, optional, type PixelContext, pixelNode } from "../node.ts";
 import { alike } from "../pixels/alike.ts";
 import { imageOutput } from "../pixels/lab-node.ts";
 import { type Size, scaled } from "../pixels/scaling.ts";
-import { descriptionOf, eachOf, makePixels, makingOf, pairs, reading, topOf } from "../pixels/strips.ts";
+import { eachOf, makePixels, makingOf, pairs } from "../pixels/strips.ts";
 
 type Direction = "right" | "down" | "left" | "up";
 

@@ -1,9 +1,9 @@
 // A channel of pictures as a mask.
-import type { Mask } from "../../imaging/index.ts";
+import { type Mask, reading, topOf } from "../../imaging/index.ts";
 import { choice, pixelNode } from "../node.ts";
 import { imageInput } from "../pixels/lab-node.ts";
 import { MASK_CATEGORY, maskOutput } from "../pixels/mask-node.ts";
-import { eachOf, makePixels, reading, topOf } from "../pixels/strips.ts";
+import { eachOf, makePixels } from "../pixels/strips.ts";
 
 const CHANNELS = ["red", "green", "blue", "alpha"] as const;
 

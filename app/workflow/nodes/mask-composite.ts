@@ -1,8 +1,8 @@
 // Two masks in one.
-import { type Mask, mapRows } from "../../imaging/index.ts";
+import { type Mask, mapRows, reading } from "../../imaging/index.ts";
 import { choice, mask, pixelNode } from "../node.ts";
 import { MASK_CATEGORY, maskOutput, placeInputs } from "../pixels/mask-node.ts";
-import { eachOf, pairs, reading } from "../pixels/strips.ts";
+import { eachOf, pairs } from "../pixels/strips.ts";
 
 type Operation = "multiply" | "add" | "subtract" | "and" | "or" | "xor";
 

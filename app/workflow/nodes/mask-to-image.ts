@@ -1,9 +1,9 @@
 // Masks as grey pictures.
-import type { Picture } from "../../imaging/index.ts";
+import { type Picture, reading } from "../../imaging/index.ts";
 import { pixelNode } from "../node.ts";
 import { imageOutput } from "../pixels/lab-node.ts";
 import { MASK_CATEGORY, maskInput } from "../pixels/mask-node.ts";
-import { eachOf, makePixels, reading } from "../pixels/strips.ts";
+import { eachOf, makePixels } from "../pixels/strips.ts";
 
 export const maskToImage = pixelNode({
   class: "MaskToImage",

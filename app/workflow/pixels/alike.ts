@@ -1,9 +1,9 @@
 // Two pictures in one: the second is made like the first. Its colours are converted into the first's profile, where that is
 // another; otherwise levels stay, in the first's bit depth.
 // Must never: change how the first one's levels are.
-import { labConverter, type Picture } from "../../imaging/index.ts";
+import { descriptionOf, labConverter, type Picture, reading, topOf } from "../../imaging/index.ts";
 import type { PixelContext } from "../node.ts";
-import { descriptionOf, makePixels, reading, topOf } from "./strips.ts";
+import { makePixels } from "./strips.ts";
 
 /**
  * A picture with the bit depth and the profile of another.

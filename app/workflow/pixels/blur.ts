@@ -1,9 +1,8 @@
 // What blurring and sharpening share: a picture's colours through ComfyUI's Gaussian, strip by strip.
 // Must never: touch alpha.
 import sharp from "sharp";
-import { mapRows, type Picture, type Samples } from "../../imaging/index.ts";
+import { descriptionOf, mapRows, type Picture, reading, type Samples, topOf } from "../../imaging/index.ts";
 import { float, int, type PixelContext } from "../node.ts";
-import { descriptionOf, reading } from "./strips.ts";
 
 /** As ComfyUI counts it. */
 export interface Gaussian {
@@ -55,8 +54,8 @@ export async function mapBlurred(
 ): Promise<Picture> {
   const deviation = sigma * radius;
   if (deviation < LEAST_SIGMA) return picture;
-  const { data, channels, width, height, bitDepth } = picture;
-  const top = bitDepth === 16 ? 65_535 : 255;
+  const { data, channels, width, height } = picture;
+  const top = topOf(picture);
   return reading([picture], (reader) =>
     mapRows<Picture>({ ...descriptionOf(picture), data }, context, async (rows, y, count) => {
       const from = Math.max(0, y - radius);

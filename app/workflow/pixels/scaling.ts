@@ -3,9 +3,16 @@
 // Not by libvips: with 16 bits it shrinks by weights of 12 bits (white came out as 65407 of 65535), it has no mean over an
 // area, and its nearest pixel is up to half a new pixel away.
 // Owns: what the methods mean. Must never: know a particular node, or hold more of a large picture than it needs at once.
-import type { Picture, PixelReader, Pixels, Samples } from "../../imaging/index.ts";
+import {
+  descriptionOf,
+  type PixelReader,
+  type Pixels,
+  reading,
+  type Samples,
+  topOf,
+} from "../../imaging/index.ts";
 import { choice, type PixelContext } from "../node.ts";
-import { makePixels, reading, topOf } from "./strips.ts";
+import { makePixels } from "./strips.ts";
 
 const METHODS = ["nearest-exact", "bilinear", "area", "bicubic", "lanczos"] as const;
 export type ScaleMethod = (typeof METHODS)[number];
@@ -117,7 +124,6 @@ export async function scaled<Kind extends Pixels>(
   const area = crop === "center" ? centred(pixels, size) : { left: 0, top: 0, ...pixels };
   const across = mixesFor(method, area.left, area.width, width);
   const down = mixesFor(method, area.top, area.height, height);
-  const { data: _data, lightnessOf: _lightnessOf, ...shape } = pixels as Kind & Pick<Picture, "lightnessOf">;
   return reading([pixels], (reader) => {
     const sourceRow = rowsOf(pixels, reader, context);
     const kept = new Map<number, Float32Array>();
@@ -130,7 +136,7 @@ export async function scaled<Kind extends Pixels>(
     };
     const sums = new Float64Array(width * channels);
     return makePixels<Kind>(
-      { ...shape, width, height } as unknown as Kind,
+      { ...descriptionOf(pixels), width, height } as unknown as Kind,
       context,
       async (rows, y, count) => {
         for (let i = 0; i < count; i++) {

@@ -1,15 +1,6 @@
 // What pixel nodes share: the run over a batch, and pictures made strip by strip from others.
 // Must never: know a particular node, or hold more than strips of a large picture.
-import {
-  type Making,
-  type Picture,
-  type PixelReader,
-  type Pixels,
-  readPixels,
-  type Samples,
-  stripRows,
-  writePixels,
-} from "../../imaging/index.ts";
+import { buildPixels, type Making, type Picture, type Pixels, type Samples } from "../../imaging/index.ts";
 import { AutochromeError } from "../../kernel/index.ts";
 import type { PixelContext } from "../node.ts";
 
@@ -53,15 +44,6 @@ export function pairs<One, Two>(one: readonly One[], two: readonly Two[]): [One,
   ]);
 }
 
-/** The highest level. */
-export const topOf = ({ bitDepth }: Pick<Pixels, "bitDepth">): number => (bitDepth === 16 ? 65_535 : 255);
-
-/** All that is known of a picture but its pixels, and but the picture whose lightness those had. */
-export function descriptionOf(picture: Picture): Omit<Picture, "data" | "lightnessOf"> {
-  const { data: _data, lightnessOf: _lightnessOf, ...description } = picture;
-  return description;
-}
-
 /** What networks did in a picture that is made of several: each step once. */
 export function makingOf(pictures: readonly Picture[]): Pick<Picture, "making"> {
   const steps = new Map<string, Making>();
@@ -69,22 +51,8 @@ export function makingOf(pictures: readonly Picture[]): Pick<Picture, "making"> 
   return steps.size === 0 ? {} : { making: [...steps.values()] };
 }
 
-/** Reads pixels while something is done. */
-export async function reading<Result>(
-  pixels: readonly Pixels[],
-  work: (...readers: PixelReader[]) => Promise<Result>,
-): Promise<Result> {
-  const readers: PixelReader[] = [];
-  try {
-    for (const each of pixels) readers.push(await readPixels(each));
-    return await work(...readers);
-  } finally {
-    for (const reader of readers) await reader.close();
-  }
-}
-
 /**
- * New pixels, strip by strip.
+ * New pixels within the limit, strip by strip, with progress.
  * @param shape what they are; all of it is taken over
  * @param fill gets rows y … y+count−1, all 0, and fills them
  * @throws AutochromeError "image-too-large" when they would be more than the limit
@@ -94,7 +62,7 @@ export async function makePixels<Kind extends Pixels>(
   context: PixelContext,
   fill: (rows: Samples, y: number, count: number) => void | Promise<void>,
 ): Promise<Kind> {
-  const { width, height, channels, bitDepth } = shape as unknown as Omit<Pixels, "data">;
+  const { width, height } = shape as unknown as Omit<Pixels, "data">;
   const { maxMegapixels } = context.limits;
   if (width * height > maxMegapixels * 1e6) {
     throw new AutochromeError(
@@ -103,21 +71,8 @@ export async function makePixels<Kind extends Pixels>(
       "Choose a smaller size, or raise the setting maxMegapixels.",
     );
   }
-  const writer = await writePixels<Kind>(shape, context);
-  try {
-    const step = stripRows({ width, channels });
-    for (let y = 0; y < height; y += step) {
-      context.throwIfStopped();
-      const count = Math.min(step, height - y);
-      const samples = width * channels * count;
-      const rows = bitDepth === 16 ? new Uint16Array(samples) : new Uint8Array(samples);
-      await fill(rows, y, count);
-      await writer.write(y, rows);
-      context.progress(y + count, height);
-    }
-    return await writer.finish();
-  } catch (error) {
-    await writer.abandon();
-    throw error;
-  }
+  return buildPixels<Kind>(shape, context, async (rows, y, count) => {
+    await fill(rows, y, count);
+    context.progress(y + count, height);
+  });
 }

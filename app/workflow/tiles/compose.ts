@@ -1,7 +1,7 @@
 // Rows of a result out of tiles that a network made: each faded into its neighbours, laid over the picture that it was
 // made of, and rounded once. Must never: hold more than the rows that it was asked for.
 import { closeSync, openSync, readSync } from "node:fs";
-import { type ModuleTask, type Picture, readPixels, type Samples } from "../../imaging/index.ts";
+import { type ModuleTask, type Picture, readPixels, type Samples, topOf } from "../../imaging/index.ts";
 import { type Side, shareOf } from "./grid.ts";
 import { luma } from "./luma.ts";
 
@@ -83,7 +83,7 @@ function toLevels(
   const area = count * width;
   const memory = new SharedArrayBuffer(area * pixel * (bitDepth / 8));
   const samples = bitDepth === 16 ? new Uint16Array(memory) : new Uint8Array(memory);
-  const top = bitDepth === 16 ? 65535 : 255;
+  const top = topOf({ bitDepth });
   for (let i = 0, at = 0; i < area; i++, at += pixel) {
     for (let channel = 0; channel < 3; channel++) {
       // Of one plane, only the difference in lightness is new: colours stay.

@@ -2,7 +2,7 @@
 // so on. A tile that reaches over the picture's edge is filled with the pixels at the edge.
 // Must never: hold more than a strip of the picture.
 import { closeSync, openSync, writeSync } from "node:fs";
-import { type ModuleTask, type Picture, readPixels, stripRows } from "../../imaging/index.ts";
+import { type ModuleTask, type Picture, readPixels, stripRows, topOf } from "../../imaging/index.ts";
 import type { Side } from "./grid.ts";
 import { luma } from "./luma.ts";
 
@@ -22,7 +22,7 @@ const cut: ModuleTask<CutInput, void> = async (input, control) => {
   const { picture, columns, rows, channels, path } = input;
   const { width, height } = picture;
   const top = rows.starts[input.row]!;
-  const levels = picture.bitDepth === 16 ? 65535 : 255;
+  const levels = topOf(picture);
   const reader = await readPixels(picture);
   const file = openSync(path, "w");
   try {

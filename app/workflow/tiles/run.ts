@@ -4,8 +4,15 @@
 // Owns: the scratch files in between. Must never: touch a pixel: this is the engine's own thread.
 import { unlink } from "node:fs/promises";
 import type { ImageModel } from "../../colorize/index.ts";
-import type { Samples } from "../../imaging/index.ts";
-import { type Making, type Picture, type PixelWriter, stripRows, writePixels } from "../../imaging/index.ts";
+import {
+  descriptionOf,
+  type Making,
+  type Picture,
+  type PixelWriter,
+  type Samples,
+  stripRows,
+  writePixels,
+} from "../../imaging/index.ts";
 import { AutochromeError } from "../../kernel/index.ts";
 import type { EngineContext } from "../node.ts";
 import type { ComposeInput } from "./compose.ts";
@@ -130,8 +137,11 @@ export async function runTiles(
   }
 
   async function begin(scale: number): Promise<Result> {
-    const { data: _, lightnessOf: __, ...rest } = picture;
-    const shape = { ...rest, width: picture.width * scale, height: picture.height * scale };
+    const shape = {
+      ...descriptionOf(picture),
+      width: picture.width * scale,
+      height: picture.height * scale,
+    };
     const megapixels = (shape.width * shape.height) / 1e6;
     if (megapixels > context.world.limits.maxMegapixels) throw tooLarge(model, megapixels, context);
     const isAllNew = channels === 3 && picture.channels === 3 && options.strength === 1;
