@@ -8,6 +8,7 @@ import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { listPresets, readLayout, readPreset } from "../app/workflow/index.ts";
 import { hashesBelow, run } from "./cli.ts";
 import { type Serving, serve } from "./comfyui/service.ts";
+import { colourOf } from "./pictures.ts";
 
 const SAMPLE = fileURLToPath(new URL("../main/demo/samples/eileen-collins.jpg", import.meta.url));
 const [WIDTH, HEIGHT] = [240, 300];
@@ -32,18 +33,6 @@ afterAll(() => rm(root, { recursive: true }));
 
 /** How many times as wide as the photo a result is: three variants lie side by side. */
 const timesAsWide = (preset: string) => (preset === "variants" ? 3 : 1);
-
-/** Mean distance of red and blue. */
-async function colourOf(picture: string | Buffer): Promise<number> {
-  const { data, info } = await sharp(picture)
-    .removeAlpha()
-    .toColourspace("srgb")
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  let sum = 0;
-  for (let i = 0; i < data.length; i += 3) sum += Math.abs(data[i]! - data[i + 2]!);
-  return sum / (info.width * info.height);
-}
 
 describe("the command line", () => {
   it.each(PRESETS)("colours with %s", async (preset) => {

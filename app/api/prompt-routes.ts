@@ -4,14 +4,11 @@
 // Must never: hold a whole history in memory: long answers are written piece by piece.
 import { z } from "@hono/zod-openapi";
 import type { PromptError, PromptQueue } from "../batches/index.ts";
+import { isDeeperThan, isObject } from "../workflow/index.ts";
 import { type ApiContext, type ApiRoutes, createRoutes, describe, endpoint } from "./endpoint.ts";
 import { historyEntry, isUuid, jobOf, parts, queueItem, STATES, streamJson } from "./prompt-json.ts";
 
-export interface PromptRouteOptions {
-  /** Bytes of a request's body at most. */
-  readonly maxBody?: number;
-}
-
+/** Bytes of a request's body at most. */
 const MAX_BODY = 16 * 1024 * 1024;
 /** How many times the limit a body is read, to answer it, before the connection is broken. */
 const PATIENCE = 4;
@@ -51,9 +48,8 @@ const refusedSchema = z.object({
 const whole = z.coerce.number().int();
 
 /** The routes, without a prefix: they are mounted at "/" and at "/api". */
-export function promptRoutes(queue: PromptQueue, options: PromptRouteOptions = {}): ApiRoutes {
+export function promptRoutes(queue: PromptQueue): ApiRoutes {
   const routes = createRoutes();
-  const most = options.maxBody ?? MAX_BODY;
 
   /** A POST whose body is read leniently; answers 200 without a body unless `answer` gives one. */
   function post<Body extends z.ZodType>(
@@ -73,7 +69,7 @@ export function promptRoutes(queue: PromptQueue, options: PromptRouteOptions = {
       answers: { ...answers, 400: refused },
     });
     routes.post(path, async (c) => {
-      const read = await readBody(c, most);
+      const read = await readBody(c);
       if (!read.ok) return c.json(read.refusal, read.status);
       const parsed = body.safeParse(read.value);
       if (parsed.success) return answer(c, parsed.data) ?? c.body(null, 200);
@@ -175,7 +171,7 @@ export function promptRoutes(queue: PromptQueue, options: PromptRouteOptions = {
     answers: { 200: "Done" },
   });
   routes.post("/interrupt", async (c) => {
-    const read = await readBody(c, most);
+    const read = await readBody(c);
     const body = read.ok ? z.looseObject({ prompt_id: z.string() }).safeParse(read.value) : undefined;
     queue.interrupt(body?.success && body.data.prompt_id !== "" ? body.data.prompt_id : undefined);
     return c.body(null, 200);
@@ -337,7 +333,7 @@ function refusal(type: string, message: string, details = ""): { error: PromptEr
 }
 
 function hasPrompt(body: unknown): boolean {
-  return typeof body === "object" && body !== null && "prompt" in body && body.prompt !== null;
+  return isObject(body) && "prompt" in body && body.prompt !== null;
 }
 
 type Body =
@@ -345,16 +341,16 @@ type Body =
   | { readonly ok: false; readonly status: 400 | 413; readonly refusal: ReturnType<typeof refusal> };
 
 /** The JSON of a body; none at all counts as {}. Not hono's own reading: that has no limit for a body without a length. */
-async function readBody(c: ApiContext, most: number): Promise<Body> {
+async function readBody(c: ApiContext): Promise<Body> {
   const pieces: Uint8Array[] = [];
   let size = 0;
   for await (const piece of c.req.raw.body ?? []) {
     size += piece.length;
-    if (size <= most) pieces.push(piece);
+    if (size <= MAX_BODY) pieces.push(piece);
     // What is too much is still read: hanging up would break the connection before the answer.
-    else if (size > most * PATIENCE) break;
+    else if (size > MAX_BODY * PATIENCE) break;
   }
-  if (size > most) {
+  if (size > MAX_BODY) {
     return { ok: false, status: 413, refusal: refusal("request_too_large", "The request is too large") };
   }
   const text = Buffer.concat(pieces).toString();
@@ -366,15 +362,10 @@ async function readBody(c: ApiContext, most: number): Promise<Body> {
   });
   try {
     const value: unknown = JSON.parse(text);
-    return isDeeper(value, MOST_LEVELS)
+    return isDeeperThan(MOST_LEVELS, value)
       ? wrong("The request has too many values within values")
       : { ok: true, value };
   } catch {
     return wrong("The request is not JSON");
   }
-}
-
-function isDeeper(value: unknown, most: number): boolean {
-  if (typeof value !== "object" || value === null) return false;
-  return most === 0 || Object.values(value).some((part) => isDeeper(part, most - 1));
 }

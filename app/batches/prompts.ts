@@ -28,6 +28,7 @@ import { type Logger, toErrorRecord } from "../kernel/index.ts";
 import {
   apiGraphSchema,
   type GraphCache,
+  isObject,
   type RunResult,
   runGraph,
   validatePrompt,
@@ -243,7 +244,7 @@ export function createPromptQueue(options: PromptQueueOptions): PromptQueue {
         prompt: {
           id: prompt.id,
           graph,
-          extraPngInfo: isRecord(png) ? png : undefined,
+          extraPngInfo: isObject(png) ? png : undefined,
           createdAt: new Date(prompt.createdAt).toISOString(),
         },
         world,
@@ -359,8 +360,4 @@ export function createPromptQueue(options: PromptQueueOptions): PromptQueue {
 
 function refusal(type: string, message: string, details = ""): PromptError {
   return { type, message, details, extra_info: {} };
-}
-
-function isRecord(value: unknown): value is Readonly<Record<string, unknown>> {
-  return typeof value === "object" && value !== null && !Array.isArray(value);
 }

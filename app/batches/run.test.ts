@@ -9,12 +9,12 @@ import {
   setBatchState,
 } from "../catalogue/index.ts";
 import { AutochromeError, silentLogger } from "../kernel/index.ts";
-import { plainGraph } from "../workflow/index.ts";
+import { readPreset } from "../workflow/index.ts";
 import type { Executor, Job, JobResult } from "./executor.ts";
 import { type ItemEvent, type Plan, runBatch } from "./run.ts";
 
 const PLAN: Plan = {
-  graph: plainGraph({ model: "autochrome-small", modelSize: 64 }),
+  graph: await readPreset("quick"),
   existing: "skip",
 };
 

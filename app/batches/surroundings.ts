@@ -36,7 +36,7 @@ export function createSurroundings(options: SurroundingsOptions): Surroundings &
     imageModels,
     limits,
     async close() {
-      colorizer.close();
+      colorizer.unload();
       imageModels.close();
       await workers.close();
       await closeMetadata();

@@ -37,7 +37,6 @@ export interface Colorizer {
   forget(): void;
   /** Ends the processes and forgets all chroma; the next run starts anew. */
   unload(): void;
-  close(): void;
 }
 
 export interface ColorizerOptions {
@@ -113,7 +112,6 @@ export function createColorizer(options: ColorizerOptions): Colorizer {
     warm: (model) => inferenceFor(model).warm(),
     forget,
     unload,
-    close: unload,
   };
 }
 

@@ -44,7 +44,6 @@ beforeEach(async () => {
     warm: async () => undefined,
     forget: () => known.clear(),
     unload: () => known.clear(),
-    close: () => undefined,
   };
   const files: GraphFiles = {
     list: () => ["a.png", "large.png"],

@@ -159,7 +159,6 @@ async function runNode(
   const context: EngineContext = {
     world,
     prompt,
-    nodeId: id,
     signal,
     scratchBeside: cache.scratchBeside,
     scratch: (extension) => temporaryBeside(cache.scratchBeside, extension),

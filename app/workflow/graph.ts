@@ -2,6 +2,7 @@
 // Owns: their schemas and telling them apart. Must never: know which nodes exist.
 import { z } from "zod";
 import { AutochromeError } from "../kernel/index.ts";
+import { isObject } from "./json.ts";
 
 /** Nodes that a graph may have at most. */
 export const MOST_NODES = 2000;
@@ -31,10 +32,10 @@ export type GraphFormat = "api" | "ui";
 
 /** Which format a JSON value is in. @throws AutochromeError "workflow-invalid" when it is neither */
 export function graphFormatOf(value: unknown): GraphFormat {
-  if (typeof value === "object" && value !== null && !Array.isArray(value)) {
+  if (isObject(value)) {
     if ("nodes" in value && Array.isArray(value.nodes)) return "ui";
     const nodes = Object.values(value);
-    const isNode = (node: unknown) => typeof node === "object" && node !== null && "class_type" in node;
+    const isNode = (node: unknown) => isObject(node) && "class_type" in node;
     if (nodes.length > 0 && nodes.every(isNode)) return "api";
   }
   throw new AutochromeError(

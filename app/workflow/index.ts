@@ -17,10 +17,10 @@ export {
   jobGraphOf,
   modelsIn,
   PHOTO,
-  plainGraph,
   type Settings,
   withSettings,
 } from "./job.ts";
+export { isDeeperThan, isObject } from "./json.ts";
 export { NODES } from "./library.ts";
 export type {
   AnyNode,

@@ -2,9 +2,16 @@ import fc from "fast-check";
 import { describe, expect, test } from "vitest";
 import { AutochromeError } from "../kernel/index.ts";
 import type { ApiGraph } from "./graph.ts";
-import { jobGraphOf, plainGraph, withSettings } from "./job.ts";
+import { jobGraphOf, PHOTO, withSettings } from "./job.ts";
 
-const PLAIN = plainGraph({ model: "autochrome-small", modelSize: 256 });
+const PLAIN: ApiGraph = {
+  "1": { class_type: "LoadImage", inputs: { image: PHOTO } },
+  "2": {
+    class_type: "DDColor-ddcolorize",
+    inputs: { image: ["1", 0], model: "autochrome-small", model_size: 256, color_factor: 1 },
+  },
+  "3": { class_type: "SaveImage", inputs: { images: ["2", 0], filename_prefix: "Autochrome" } },
+};
 
 function refusal(graph: ApiGraph): AutochromeError {
   try {

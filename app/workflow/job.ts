@@ -89,19 +89,6 @@ export function withSettings(graph: ApiGraph, settings: Settings): ApiGraph {
   );
 }
 
-/** The plain graph: the photo is coloured and saved. */
-export function plainGraph(settings: { readonly model: string; readonly modelSize: number }): ApiGraph {
-  const { model, modelSize } = settings;
-  return {
-    "1": { class_type: "LoadImage", inputs: { image: PHOTO } },
-    "2": {
-      class_type: "DDColor-ddcolorize",
-      inputs: { image: ["1", 0], model, model_size: modelSize, color_factor: 1 },
-    },
-    "3": { class_type: "SaveImage", inputs: { images: ["2", 0], filename_prefix: "Autochrome" } },
-  };
-}
-
 /** The models that a graph would run, each once. */
 export function modelsIn(graph: ApiGraph, world: World): readonly Model[] {
   const models = Object.values(graph).flatMap(

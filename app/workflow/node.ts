@@ -224,7 +224,6 @@ export interface PixelContext extends Workplace {
 export interface EngineContext {
   readonly world: World;
   readonly prompt: PromptInfo;
-  readonly nodeId: string;
   readonly signal: AbortSignal;
   /** Large pictures lie beside this path. */
   readonly scratchBeside: string;
@@ -255,8 +254,6 @@ export interface PromptInfo {
 export interface Ui {
   readonly images?: readonly FileReference[];
   readonly text?: readonly string[];
-  /** The images are for looking at and may change without notice. */
-  readonly animated?: readonly boolean[];
 }
 
 export interface NodeDeclaration<

@@ -9,6 +9,7 @@ import { Client } from "@stable-canvas/comfyui-client";
 import sharp from "sharp";
 import { afterAll, beforeAll, describe, expect, it } from "vitest";
 import { WebSocket } from "ws";
+import { colourOf } from "../pictures.ts";
 import { colouring, type Serving, serve, watch } from "./service.ts";
 
 const here = (name: string) => fileURLToPath(new URL(name, import.meta.url));
@@ -34,18 +35,6 @@ afterAll(async () => {
   await service?.stop();
   await rm(folder, { recursive: true, force: true });
 });
-
-/** Mean difference between red and blue: 0 in a grey picture. */
-async function colourOf(picture: Buffer): Promise<number> {
-  const { data, info } = await sharp(picture)
-    .removeAlpha()
-    .toColourspace("srgb")
-    .raw()
-    .toBuffer({ resolveWithObject: true });
-  let sum = 0;
-  for (let i = 0; i < data.length; i += info.channels) sum += Math.abs(data[i]! - data[i + 2]!);
-  return sum / (info.width * info.height);
-}
 
 describe("the scripts of the field, in Python", () => {
   /** Runs a script. @returns what it printed, as JSON */

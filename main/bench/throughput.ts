@@ -12,7 +12,7 @@ import { networkSize } from "../../app/colorize/index.ts";
 import { closeMetadata, createPixelWorkers } from "../../app/imaging/index.ts";
 import { silentLogger } from "../../app/kernel/index.ts";
 import { findModel } from "../../app/modelstore/index.ts";
-import { plainGraph, withSettings } from "../../app/workflow/index.ts";
+import { readPreset, withSettings } from "../../app/workflow/index.ts";
 
 const CORES = availableParallelism();
 const ROUNDS = 2;
@@ -87,7 +87,8 @@ export async function benchThroughput(
   const folder = await mkdtemp(join(tmpdir(), "autochrome-bench-"));
   const model = findModel("autochrome-small");
   const modelSize = model.input.standard;
-  const graph = withSettings(plainGraph({ model: model.id, modelSize }), { format: "same", quality });
+  const settings = { model: model.id, modelSize, format: "same", quality } as const;
+  const graph = withSettings(await readPreset("quick"), settings);
   const surroundings = createSurroundings({
     threads: CORES,
     inferenceThreads: CORES,

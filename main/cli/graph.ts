@@ -1,9 +1,12 @@
-// The graph that `colorize` and `batch run` run: a preset's, a file's or the plain one, with the flags' values in it.
+// The graph that `colorize` and `batch run` run: a preset's or a file's, with the flags' values in it.
 import { roundModelSize } from "../../app/colorize/index.ts";
 import type { OutputFormat } from "../../app/imaging/index.ts";
 import type { Config } from "../../app/kernel/index.ts";
 import { findModel } from "../../app/modelstore/index.ts";
-import { type ApiGraph, plainGraph, readWorkflow, withSettings } from "../../app/workflow/index.ts";
+import { type ApiGraph, readWorkflow, withSettings } from "../../app/workflow/index.ts";
+
+/** The preset that does nothing but colour. Without `--workflow` it runs at the size of the settings or the model. */
+const PLAIN = "quick";
 
 /** Flags that say what is done to each photo. */
 export interface GraphFlags {
@@ -27,13 +30,12 @@ export async function graphFrom(
   say: (text: string) => void,
 ): Promise<ApiGraph> {
   const model = findModel(flags.model ?? config.model);
-  const graph =
-    flags.workflow === undefined
-      ? plainGraph({ model: model.id, modelSize: rounded(config.modelSize ?? model.input.standard, say) })
-      : await readWorkflow(flags.workflow);
-  return withSettings(graph, {
+  const { workflow = PLAIN } = flags;
+  const usual = flags.workflow === undefined ? (config.modelSize ?? model.input.standard) : undefined;
+  const modelSize = flags.modelSize ?? usual;
+  return withSettings(await readWorkflow(workflow), {
     model: model.id,
-    modelSize: flags.modelSize === undefined ? undefined : rounded(flags.modelSize, say),
+    modelSize: modelSize === undefined ? undefined : rounded(modelSize, say),
     colorFactor: flags.colorFactor,
     parity: flags.parity,
     format: flags.format ?? "same",

@@ -9,7 +9,7 @@ import { createLocalExecutor, createSurroundings, queuePhotos, runBatch } from "
 import { chosenVersion, importPhotos, openLibrary, photosOf } from "../../app/catalogue/index.ts";
 import { createLogger } from "../../app/kernel/index.ts";
 import { findModel } from "../../app/modelstore/index.ts";
-import { plainGraph, withSettings } from "../../app/workflow/index.ts";
+import { readPreset, withSettings } from "../../app/workflow/index.ts";
 import { createOutput, duration } from "../cli/output.ts";
 import { makeComparisonPage } from "./comparison-page.ts";
 import { makeContactSheet } from "./contact-sheet.ts";
@@ -44,7 +44,9 @@ try {
     album: "Samples",
   });
   output.say(`${imported} photographs imported.`);
-  const graph = withSettings(plainGraph({ model: model.id, modelSize: model.input.standard }), {
+  const graph = withSettings(await readPreset("quick"), {
+    model: model.id,
+    modelSize: model.input.standard,
     format: "same",
   });
   const batch = queuePhotos(

@@ -59,7 +59,6 @@ function context(overrides: Partial<EngineContext> = {}): EngineContext {
   return {
     world,
     prompt: { id: "prompt", graph: {}, extraPngInfo: undefined, createdAt: "2026-01-02T03:04:05.678Z" },
-    nodeId: "1",
     signal,
     scratchBeside: beside,
     scratch: (extension) => join(root, "scratch", `${newId()}${extension}`),

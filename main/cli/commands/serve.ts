@@ -12,7 +12,7 @@ import {
 } from "../../../app/api/index.ts";
 import { createPromptQueue } from "../../../app/batches/index.ts";
 import { AutochromeError, type Config, createLogger, sweepLeftovers } from "../../../app/kernel/index.ts";
-import { createGraphCache, validatePrompt } from "../../../app/workflow/index.ts";
+import { createGraphCache } from "../../../app/workflow/index.ts";
 import { createEngine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
 import type { Output } from "../output.ts";
@@ -52,7 +52,6 @@ export async function serve(flags: ServeFlags, output: Output): Promise<number> 
       world,
       cache,
       log,
-      validate: (graph, targets) => validatePrompt(graph, world, targets),
     });
     try {
       const service = await createService({
