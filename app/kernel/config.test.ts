@@ -1,8 +1,8 @@
-import { mkdtemp, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { environmentName, loadConfig, saveConfig } from "./index.ts";
+import { changeConfig, environmentName, loadConfig } from "./index.ts";
 
 let folder: string;
 let environment: NodeJS.ProcessEnv;
@@ -14,7 +14,7 @@ afterEach(() => rm(folder, { recursive: true }));
 
 test("defaults < file < environment < what the caller passes", async () => {
   expect(loadConfig(environment).quality).toBe(100);
-  await saveConfig({ quality: 90, workers: 3 }, environment);
+  await changeConfig({ quality: 90, workers: 3 }, environment);
   expect(loadConfig(environment)).toMatchObject({ quality: 90, workers: 3 });
   environment.AUTOCHROME_QUALITY = "80";
   expect(loadConfig(environment)).toMatchObject({ quality: 80, workers: 3 });
@@ -27,7 +27,7 @@ test("each key has an environment name", () => {
 
 test("several words are an array in the file and separated by commas in the environment", async () => {
   expect(loadConfig(environment).cors).toEqual([]);
-  await saveConfig({ cors: ["https://a.example"] }, environment);
+  await changeConfig({ cors: ["https://a.example"] }, environment);
   expect(loadConfig(environment).cors).toEqual(["https://a.example"]);
   environment.AUTOCHROME_CORS = "https://b.example, https://c.example,";
   expect(loadConfig(environment).cors).toEqual(["https://b.example", "https://c.example"]);
@@ -47,4 +47,18 @@ test("a wrong setting is named with the place to correct it", async () => {
   await writeFile(join(folder, "config.json"), '{"qualty": 3}');
   delete environment.AUTOCHROME_QUALITY;
   expect(() => loadConfig(environment)).toThrow(/qualty/);
+});
+
+test("a change leaves all other settings as they are", async () => {
+  await changeConfig({ quality: 90, model: "some" }, environment);
+  await changeConfig({ quality: 80, model: undefined }, environment);
+  expect(JSON.parse(await readFile(join(folder, "config.json"), "utf8"))).toEqual({ quality: 80 });
+  await expect(changeConfig({ quality: 1000 }, environment)).rejects.toThrow(/quality/);
+  expect(loadConfig(environment).quality).toBe(80);
+});
+
+test("a change makes the settings folder", async () => {
+  environment.AUTOCHROME_CONFIG = join(folder, "deep", "er", "config.json");
+  await changeConfig({ quality: 70 }, environment);
+  expect(loadConfig(environment).quality).toBe(70);
 });

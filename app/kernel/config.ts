@@ -3,12 +3,12 @@
 // Owns: the schema, its defaults, and the order file < environment < what the caller passes.
 // Must never: be read anywhere but at a door; rooms get plain values.
 import { readFileSync } from "node:fs";
-import { availableParallelism } from "node:os";
-import { join } from "node:path";
+import { mkdir } from "node:fs/promises";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import { writeFileAtomically } from "./atomic.ts";
 import { AutochromeError } from "./errors.ts";
-import { configFolder } from "./paths.ts";
+import { configFolder, dataFolder } from "./paths.ts";
 
 /** Several words: an array in the file, separated by commas in the environment. */
 function list() {
@@ -22,14 +22,30 @@ export const configSchema = z.strictObject({
   library: z.string().min(1).optional(),
   /** Id of the model to colour with. */
   model: z.string().min(1).default("autochrome-small"),
-  /** Execution provider, or auto. */
-  device: z.enum(["auto", "cpu"]).default("auto"),
+  /** Folder of installed models. */
+  models: z
+    .string()
+    .min(1)
+    .default(() => join(dataFolder(), "models")),
+  /** Addresses that models are fetched from before the published ones; the file's name is added. */
+  modelMirrors: list(),
+  /** What runs the network: an execution provider, or auto, which takes the fastest that works. */
+  device: z.enum(["auto", "cpu", "webgpu", "cuda", "tensorrt", "dml", "coreml"]).default("auto"),
+  /**
+   * Folder with the libraries that CUDA and TensorRT need on Linux: ONNX Runtime's for NVIDIA GPUs, of exactly our version
+   * of it, and NVIDIA's where the system has none. What `pip install --target` makes of the package onnxruntime-gpu will do.
+   */
+  gpuLibraries: z.string().min(1).optional(),
+  /** How much of the computer colouring may take: polite leaves the desktop quick, all leaves nothing. */
+  effort: z.enum(["polite", "balanced", "all"]).default("balanced"),
+  /** Without `--workflow`, take the preset that suits each photo: people, a group, buildings. */
+  suggest: z.stringbool().or(z.boolean()).default(false),
   /** Side of the square whose area the network sees, in pixels; rounded to a multiple of 32. Unset: the model's. */
   modelSize: z.coerce.number().int().min(64).max(2048).optional(),
-  /** Pixel worker threads. */
-  workers: z.coerce.number().int().min(1).max(64).default(Math.min(8, availableParallelism())),
-  /** Threads of the network on the CPU. */
-  inferenceThreads: z.coerce.number().int().min(1).max(256).default(availableParallelism()),
+  /** Pixel worker threads; unset: as `effort` says. */
+  workers: z.coerce.number().int().min(1).max(64).optional(),
+  /** Threads of the network on the CPU; unset: as `effort` says. */
+  inferenceThreads: z.coerce.number().int().min(1).max(256).optional(),
   /** JPEG, WebP and AVIF quality of results, 1–100. At 100 lightness stays the original's through a JPEG's rounding. */
   quality: z.coerce.number().int().min(1).max(100).default(100),
   /** Folder of the user's own ONNX models, for the node AutochromeImageModel. */
@@ -111,14 +127,19 @@ export function loadConfig(
   );
 }
 
-/** Writes the settings file whole. */
-export async function saveConfig(
-  config: Partial<Config>,
+/**
+ * Changes settings in the file, and leaves all others as they are; undefined takes a setting out.
+ * @throws AutochromeError "usage" where a new value, or what stands in the file, is not valid
+ */
+export async function changeConfig(
+  changes: { readonly [Key in keyof Config]?: Config[Key] | undefined },
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
-  await writeFileAtomically(configFile(environment), `${JSON.stringify(config, null, 2)}\n`, {
-    overwrite: true,
-  });
+  const path = configFile(environment);
+  const settings = { ...readSettings(path), ...changes };
+  loadConfig({ AUTOCHROME_CONFIG: path }, changes); // it must be possible to read it again
+  await mkdir(dirname(path), { recursive: true });
+  await writeFileAtomically(path, `${JSON.stringify(settings, null, 2)}\n`, { overwrite: true });
 }
 
 function readSettings(path: string): Record<string, unknown> {

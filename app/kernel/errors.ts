@@ -20,6 +20,10 @@ export type ErrorCode =
   | "path-outside" // a path that would leave the folder it must stay in
   | "model-missing"
   | "model-damaged" // digest does not match the manifest
+  | "model-unfit" // a network that does something else than to colour pictures
+  | "no-network" // no server could be reached
+  | "download-failed" // servers were reached, and none gave the file
+  | "pack-invalid" // not a model pack, made by a newer version, or with something in it that must not be there
   | "device-unavailable" // the forced execution provider does not work here
   | "out-of-memory"
   | "inference-failed" // the network crashed or returned values that are not finite

@@ -9,7 +9,15 @@ export {
   writeAtomically,
   writeFileAtomically,
 } from "./atomic.ts";
-export { type Config, configFile, configSchema, environmentName, loadConfig, saveConfig } from "./config.ts";
+export {
+  type Config,
+  changeConfig,
+  configFile,
+  configSchema,
+  environmentName,
+  loadConfig,
+} from "./config.ts";
+export { type Threads, threadsOf } from "./effort.ts";
 export {
   AutochromeError,
   type ErrorCode,
@@ -21,8 +29,10 @@ export { hashFile } from "./hash.ts";
 export { isId, newId } from "./ids.ts";
 export { createLogger, type Logger, silentLogger } from "./log.ts";
 export {
+  cacheFolder,
   configFolder,
   createNames,
+  dataFolder,
   defaultLibraryFolder,
   isInside,
   portableName,

@@ -93,6 +93,21 @@ export function configFolder(): string {
   return join(process.env.XDG_CONFIG_HOME ?? join(homedir(), ".config"), "autochrome");
 }
 
+/** The folder for what the program keeps for the user besides settings: models. */
+export function dataFolder(): string {
+  if (process.platform === "win32")
+    return join(process.env.LOCALAPPDATA ?? join(homedir(), "AppData", "Local"), "Autochrome");
+  if (process.platform === "darwin") return configFolder();
+  return join(process.env.XDG_DATA_HOME ?? join(homedir(), ".local", "share"), "autochrome");
+}
+
+/** The folder for what can be made again. */
+export function cacheFolder(): string {
+  if (process.platform === "win32") return join(dataFolder(), "Cache");
+  if (process.platform === "darwin") return join(homedir(), "Library", "Caches", "Autochrome");
+  return join(process.env.XDG_CACHE_HOME ?? join(homedir(), ".cache"), "autochrome");
+}
+
 /** Where a library lives when nothing else is said: "Autochrome" in the user's Pictures folder. */
 export function defaultLibraryFolder(): string {
   return join(process.env.XDG_PICTURES_DIR ?? join(homedir(), "Pictures"), "Autochrome");
