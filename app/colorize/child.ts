@@ -2,15 +2,21 @@
 //
 // Owns: the child process and the order of requests. Must never: run the network in this process.
 import { type ChildProcess, fork } from "node:child_process";
+import { setPriority } from "node:os";
 import type { AutochromeError, Logger } from "../kernel/index.ts";
-import type { Failure, LoadedReply, Provider, Reply, Request } from "./messages.ts";
+import type { Failure, LoadedReply, Provider, Reply, Request, Runtime } from "./messages.ts";
 
-export interface InferenceOptions {
+export interface InferenceProcessOptions {
   readonly modelPath: string;
   readonly modelSha256: string;
   readonly provider: Provider;
+  readonly runtime?: Runtime;
   /** Threads of the network on the CPU. */
   readonly threads: number;
+  /** Added to the process's niceness, 0–19; 0 unless said otherwise. */
+  readonly niceness?: number;
+  /** How long the process waits for more work before it ends and its memory goes back; half a minute unless said otherwise. */
+  readonly idleMs?: number;
   readonly log: Logger;
 }
 
@@ -36,6 +42,8 @@ const INNOCENT = Symbol("innocent");
 
 /** Two requests at a time: one runs, the next already lies in the process. */
 const AHEAD = 2;
+/** As long as pixel workers wait. */
+const IDLE_MS = 30_000;
 
 interface Call {
   readonly request: WithoutId<Request>;
@@ -44,16 +52,27 @@ interface Call {
   readonly reject: (reason: unknown) => void;
 }
 
-export function createInferenceProcess(options: InferenceOptions, explain: Explain): InferenceProcess {
+export function createInferenceProcess(options: InferenceProcessOptions, explain: Explain): InferenceProcess {
   const waiting: Call[] = [];
   let worker: Promise<Worker> | undefined;
   let inside = 0;
   let closed = false;
+  let idle: NodeJS.Timeout | undefined;
+  /** Ends the process that runs, also while it loads: a driver may hang there. */
+  let end: () => void = () => undefined;
+
+  /** Ends the process after a while without work. */
+  function rest(): void {
+    clearTimeout(idle);
+    if (inside === 0 && waiting.length === 0)
+      idle = setTimeout(() => end(), options.idleMs ?? IDLE_MS).unref();
+  }
 
   function start(): Promise<Worker> {
-    const starting = startWorker(options, explain, () => {
+    const { loading: starting, kill } = startWorker(options, explain, () => {
       if (worker === starting) worker = undefined;
     });
+    end = kill;
     worker = starting;
     starting.catch(() => {
       if (worker === starting) worker = undefined;
@@ -65,28 +84,35 @@ export function createInferenceProcess(options: InferenceOptions, explain: Expla
     while (inside < AHEAD && waiting.length > 0) {
       const call = waiting.shift()!;
       inside++;
+      clearTimeout(idle);
       void serve(call).finally(() => {
         inside--;
         pump();
+        rest();
       });
     }
   }
 
   async function serve(call: Call): Promise<void> {
     const { signal } = call;
+    const given = Promise.withResolvers<never>();
+    given.promise.catch(() => undefined);
     let running: Worker | undefined;
-    const abort = () => running?.kill();
+    const onAbort = () => {
+      running?.kill(); // one that still loads goes on loading for others
+      given.reject(signal?.reason);
+    };
+    signal?.addEventListener("abort", onAbort, { once: true });
     try {
-      running = await (worker ?? start());
       signal?.throwIfAborted();
-      signal?.addEventListener("abort", abort, { once: true });
+      running = await Promise.race([worker ?? start(), given.promise]);
       call.resolve(await running.ask(call.request));
     } catch (thrown) {
       if (signal?.aborted === true) call.reject(signal.reason);
       else if (thrown === INNOCENT) waiting.unshift(call);
       else call.reject(thrown);
     } finally {
-      signal?.removeEventListener("abort", abort);
+      signal?.removeEventListener("abort", onAbort);
     }
   }
 
@@ -98,16 +124,21 @@ export function createInferenceProcess(options: InferenceOptions, explain: Expla
         waiting.push({ request, signal, resolve, reject });
         pump();
       }),
-    warm: async () => (await (worker ?? start())).loaded,
+    async warm() {
+      const { loaded } = await (worker ?? start());
+      rest();
+      return loaded;
+    },
     close() {
       closed = true;
-      worker?.then(
-        (running) => running.kill(),
-        () => undefined,
-      );
+      clearTimeout(idle);
+      end();
     },
   };
 }
+
+/** For so long the last words of a process are waited for that could not load a model. */
+const LAST_WORDS_MS = 1000;
 
 interface Worker {
   readonly loaded: LoadedReply;
@@ -115,12 +146,26 @@ interface Worker {
   kill(): void;
 }
 
-async function startWorker(options: InferenceOptions, explain: Explain, onExit: () => void): Promise<Worker> {
-  const child: ChildProcess = fork(new URL("./process.ts", import.meta.url), [], {
+function startWorker(
+  options: InferenceProcessOptions,
+  explain: Explain,
+  onExit: () => void,
+): { readonly loading: Promise<Worker>; kill(): void } {
+  const runtime = options.runtime === undefined ? [] : [options.runtime.module];
+  const child: ChildProcess = fork(new URL("./process.ts", import.meta.url), runtime, {
     serialization: "advanced",
     stdio: ["ignore", "ignore", "pipe", "ipc"],
     execArgv: [],
+    env: { ...process.env, ...options.runtime?.environment },
   });
+  const { niceness = 0 } = options;
+  if (niceness > 0 && child.pid !== undefined) {
+    try {
+      setPriority(child.pid, niceness);
+    } catch {
+      // it ended at once, which is told below
+    }
+  }
   const pending = new Map<number, { resolve: (reply: Reply) => void; reject: (reason: unknown) => void }>();
   let next = 0;
   let words = "";
@@ -132,8 +177,15 @@ async function startWorker(options: InferenceOptions, explain: Explain, onExit: 
   child.on("message", (reply: Reply) => {
     const call = pending.get(reply.id);
     pending.delete(reply.id);
-    if (reply.kind === "error") call?.reject(explain(reply.failure, reply.detail));
-    else call?.resolve(reply);
+    if (reply.kind !== "error") return call?.resolve(reply);
+    const { failure, detail } = reply;
+    if (failure !== "unloadable") return call?.reject(explain(failure, detail));
+    // Which library is missing the runtime says on stderr alone.
+    kill();
+    const patience = new Promise((resolve) => setTimeout(resolve, LAST_WORDS_MS).unref());
+    void Promise.race([silence, patience]).then(() =>
+      call?.reject(explain(failure, `${detail}\n${words}`.trim())),
+    );
   });
   const gone = (why: string): void => {
     onExit();
@@ -146,6 +198,7 @@ async function startWorker(options: InferenceOptions, explain: Explain, onExit: 
     }
     pending.clear();
   };
+  const silence = new Promise<void>((resolve) => child.once("close", () => resolve()));
   child.on("error", (error) => gone(error.message));
   child.on("exit", (code, signal) => gone(signal === null ? `exit code ${code}` : `signal ${signal}`));
 
@@ -162,18 +215,21 @@ async function startWorker(options: InferenceOptions, explain: Explain, onExit: 
     killed = true;
     child.kill("SIGKILL");
   };
-  try {
-    const loaded = await ask({
-      kind: "load",
-      modelPath: options.modelPath,
-      sha256: options.modelSha256,
-      provider: options.provider,
-      threads: options.threads,
-    });
-    if (loaded.kind !== "loaded") throw new Error(`unexpected reply ${loaded.kind}`);
-    return { loaded, ask, kill };
-  } catch (error) {
-    kill();
-    throw error;
-  }
+  const load = async (): Promise<Worker> => {
+    try {
+      const loaded = await ask({
+        kind: "load",
+        modelPath: options.modelPath,
+        sha256: options.modelSha256,
+        provider: options.provider,
+        threads: options.threads,
+      });
+      if (loaded.kind !== "loaded") throw new Error(`unexpected reply ${loaded.kind}`);
+      return { loaded, ask, kill };
+    } catch (error) {
+      kill();
+      throw error;
+    }
+  };
+  return { loading: load(), kill };
 }

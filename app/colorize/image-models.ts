@@ -4,7 +4,7 @@
 import { AutochromeError, type Logger } from "../kernel/index.ts";
 import type { UserModel, UserModels } from "../modelstore/index.ts";
 import { createInferenceProcess, type InferenceProcess } from "./child.ts";
-import type { Failure, FilePlace, NetworkInput } from "./messages.ts";
+import type { Failure, FilePlace, NetworkValue } from "./messages.ts";
 
 export interface ImageModels {
   /** Where the user puts the files. */
@@ -60,36 +60,17 @@ export interface ImageModelsOptions {
 }
 
 const DEVICE = "cpu";
-/** How long a process waits for more work: as long as pixel workers do. */
-const IDLE_MS = 30_000;
-
-interface Running {
-  readonly process: InferenceProcess;
-  users: number;
-  timer: NodeJS.Timeout | undefined;
-}
 
 export function createImageModels(options: ImageModelsOptions): ImageModels {
   const { models } = options;
   /** By path and digest. */
-  const all = new Map<string, Running>();
+  const all = new Map<string, InferenceProcess>();
 
-  function take(model: UserModel): { readonly process: InferenceProcess; release(): void } {
+  function processFor(model: UserModel): InferenceProcess {
     const key = `${model.sha256} ${model.path}`;
-    const running = all.get(key) ?? { process: start(model), users: 0, timer: undefined };
-    all.set(key, running);
-    clearTimeout(running.timer);
-    running.users++;
-    return {
-      process: running.process,
-      release() {
-        if (--running.users > 0) return;
-        running.timer = setTimeout(() => {
-          running.process.close();
-          all.delete(key);
-        }, IDLE_MS).unref();
-      },
-    };
+    const process = all.get(key) ?? start(model);
+    all.set(key, process);
+    return process;
   }
 
   function start(model: UserModel): InferenceProcess {
@@ -112,31 +93,24 @@ export function createImageModels(options: ImageModelsOptions): ImageModels {
     async use(name, signal, work) {
       const model = await models.find(name, signal);
       signal.throwIfAborted();
-      const { process, release } = take(model);
-      try {
-        const { inputs } = await process.warm();
-        signal.throwIfAborted();
-        const shape = shapeOf(name, inputs);
-        return await work({
-          name,
-          sha256: model.sha256,
-          device: DEVICE,
-          ...shape,
-          async run(tile, stop) {
-            const reply = await process.ask({ kind: "tile", channels: shape.channels, ...tile }, stop);
-            if (reply.kind !== "tile") throw new Error(`unexpected reply ${reply.kind}`);
-            return { scale: reply.scale, ms: reply.ms };
-          },
-        });
-      } finally {
-        release();
-      }
+      const process = processFor(model);
+      const { inputs } = await process.warm();
+      signal.throwIfAborted();
+      const shape = shapeOf(name, inputs);
+      return work({
+        name,
+        sha256: model.sha256,
+        device: DEVICE,
+        ...shape,
+        async run(tile, stop) {
+          const reply = await process.ask({ kind: "tile", channels: shape.channels, ...tile }, stop);
+          if (reply.kind !== "tile") throw new Error(`unexpected reply ${reply.kind}`);
+          return { scale: reply.scale, ms: reply.ms };
+        },
+      });
     },
     close() {
-      for (const running of all.values()) {
-        clearTimeout(running.timer);
-        running.process.close();
-      }
+      for (const process of all.values()) process.close();
       all.clear();
     },
   };
@@ -145,7 +119,7 @@ export function createImageModels(options: ImageModelsOptions): ImageModels {
 /** What pictures a network takes. @throws AutochromeError where it takes none that we can give */
 function shapeOf(
   name: string,
-  inputs: readonly NetworkInput[],
+  inputs: readonly NetworkValue[],
 ): Pick<ImageModel, "channels" | "width" | "height"> {
   const refuse = (why: string) =>
     new AutochromeError(
@@ -177,6 +151,13 @@ function explain(failure: Failure | "crashed", detail: string, name: string): Au
     next: string,
   ) => new AutochromeError(code, message, next, { detail });
   switch (failure) {
+    case "missing":
+      return new AutochromeError(
+        "model-missing",
+        `The model ${name} was removed while it was wanted.`,
+        "Put its file back, or choose another model.",
+        { detail },
+      );
     case "damaged":
       return error("model-damaged", `The model ${name} was changed while it was being used.`, "Start again.");
     case "unloadable":

@@ -1,14 +1,24 @@
 // Colorize: the networks, each in a process of its own, and the size at which they see a photograph.
 // Owns: inference. Must never: know about graphs, queues, catalogues or the command line.
+export { createInferenceProcess, type Explain, type InferenceProcess } from "./child.ts";
 export {
   type Colorizer,
   type ColorizerOptions,
-  checkpointNames,
+  type Coloured,
   createColorizer,
-  modelByName,
-  modelForCheckpoint,
-  modelNames,
+  type Device,
+  type Seen,
 } from "./colorizer.ts";
+export { PROBE_SIDE } from "./devices/attempt.ts";
+export {
+  type ChosenDevice,
+  chooseDevice,
+  type DevicesOptions,
+  forgetDevices,
+  probeDevices,
+} from "./devices/choice.ts";
+export type { DeviceReport } from "./devices/probe.ts";
+export { type ExamineOptions, examineModel } from "./examine.ts";
 export {
   createImageModels,
   type ImageModel,
@@ -16,6 +26,6 @@ export {
   type ImageModelsOptions,
   type Tile,
 } from "./image-models.ts";
-export type { Provider } from "./messages.ts";
-export { PROBE_SIDE, type ProbeResult, probeDevices } from "./probe.ts";
+export { importModels, type Pulled, type PullOptions, pullModel } from "./intake.ts";
+export type { Provider, Runtime, Values } from "./messages.ts";
 export { networkSize, roundModelSize } from "./size.ts";

@@ -1,10 +1,10 @@
 import { readdirSync, readFileSync } from "node:fs";
 import { afterEach, describe, expect, it } from "vitest";
 import { silentLogger } from "../kernel/index.ts";
-import { findModel } from "../modelstore/index.ts";
+import { embeddedModel } from "../modelstore/index.ts";
 import { createInference, type Inference } from "./inference.ts";
 
-const model = findModel("autochrome-small");
+const model = embeddedModel();
 const open: Inference[] = [];
 afterEach(() => {
   for (const inference of open.splice(0)) inference.close();
@@ -76,7 +76,7 @@ describe("the inference process", () => {
       code: "model-damaged",
     });
     await expect(inference({ modelPath: "/nowhere.onnx" }).warm()).rejects.toMatchObject({
-      code: "device-unavailable",
+      code: "model-missing",
     });
   });
 
@@ -124,5 +124,64 @@ describe("the inference process", () => {
     expect(children().length).toBeGreaterThan(0);
     network.close();
     await expect.poll(children, { timeout: 10_000 }).toEqual([]);
+  });
+});
+
+describe("pictures that wait together", () => {
+  it("go through the network together, and come out as alone", async () => {
+    const [alone, together] = [inference(), inference({ batch: 4 })];
+    const greys = Array.from({ length: 7 }, (_, i) => ramp(64, 96).map((level) => level / (i + 1)));
+    const expected: Float32Array[] = [];
+    for (const grey of greys) expected.push((await alone.run(grey, 64, 96)).data);
+    const found = await Promise.all(greys.map((grey) => together.run(grey, 64, 96)));
+    for (const [place, { data }] of found.entries()) {
+      const farthest = data.reduce(
+        (most, value, i) => Math.max(most, Math.abs(value - expected[place]![i]!)),
+        0,
+      );
+      expect(farthest).toBeLessThan(0.05);
+    }
+  });
+
+  it("may differ in size, and be aborted one by one", async () => {
+    const network = inference({ batch: 4 });
+    await network.warm();
+    const abort = new AbortController();
+    const calls = [64, 96, 64, 64, 96].map((side, place) =>
+      network.run(ramp(side, side), side, side, place === 3 ? abort.signal : undefined),
+    );
+    abort.abort();
+    const settled = await Promise.allSettled(calls);
+    expect(settled.map(({ status }) => status)).toEqual([
+      "fulfilled",
+      "fulfilled",
+      "fulfilled",
+      "rejected",
+      "fulfilled",
+    ]);
+    expect(network.isBusy).toBe(false);
+  });
+
+  it("do not spoil it for each other", async () => {
+    const network = inference({ batch: 4 });
+    const bad = ramp(64, 64).fill(Number.NaN);
+    const settled = await Promise.allSettled([
+      network.run(ramp(64, 64), 64, 64),
+      network.run(ramp(64, 64), 64, 64),
+      network.run(ramp(64, 64), 64, 64),
+      network.run(bad, 64, 64),
+    ]);
+    expect(settled.map(({ status }) => status)).toEqual(["fulfilled", "fulfilled", "fulfilled", "rejected"]);
+  });
+});
+
+describe("a process without work", () => {
+  it("ends, and the next call starts a new one", async () => {
+    const network = inference({ idleMs: 20 });
+    await network.run(ramp(64, 64), 64, 64);
+    const [first] = children();
+    await expect.poll(children).toEqual([]);
+    await network.run(ramp(64, 64), 64, 64);
+    expect(first).toBeDefined();
   });
 });

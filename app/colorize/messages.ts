@@ -3,6 +3,14 @@
 /** Names that onnxruntime gives its execution providers. */
 export type Provider = "cpu" | "cuda" | "tensorrt" | "dml" | "coreml" | "webgpu";
 
+/** An onnxruntime other than the program's own: one with a GPU's libraries beside it. */
+export interface Runtime {
+  /** URL of the module that is imported in place of onnxruntime-node. */
+  readonly module: string;
+  /** Added to the inference process's environment; it must be there when the process starts. */
+  readonly environment: Readonly<Record<string, string>>;
+}
+
 export interface LoadRequest {
   readonly kind: "load";
   readonly id: number;
@@ -14,12 +22,12 @@ export interface LoadRequest {
   readonly threads: number;
 }
 
-/** Chroma of a picture. */
+/** Chroma of pictures of one size. */
 export interface RunRequest {
   readonly kind: "run";
   readonly id: number;
-  /** One plane of the neutral picture, sRGB 0–1; the network sees it three times. */
-  readonly grey: Float32Array;
+  /** One plane of each neutral picture, sRGB 0–1; the network sees it three times. At least one. */
+  readonly greys: readonly Float32Array[];
   readonly width: number;
   readonly height: number;
 }
@@ -44,18 +52,32 @@ export interface TileRequest {
   readonly output: FilePlace;
 }
 
-export type Request = LoadRequest | RunRequest | TileRequest;
+/** Floats and their shape. */
+export interface Values {
+  readonly data: Float32Array;
+  readonly shape: readonly number[];
+}
+
+/** A network that gives no picture: what it takes and gives by name. */
+export interface RawRequest {
+  readonly kind: "raw";
+  readonly id: number;
+  readonly inputs: Readonly<Record<string, Values>>;
+}
+
+export type Request = LoadRequest | RunRequest | TileRequest | RawRequest;
 
 export type Failure =
+  | "missing" // the model's file is not there
   | "damaged" // the model's file is not what the manifest says
   | "unloadable" // the runtime does not take the model, or the provider does not work
   | "out-of-memory"
   | "not-finite" // the network gave NaN or infinity
-  | "misshapen" // the network gave something else than a picture 1 to 8 times as large
+  | "misshapen" // the network gave something else than chroma, or than a picture 1 to 8 times as large
   | "failed";
 
-/** What a network takes, in onnxruntime's words: a type, and sides that are numbers or names. */
-export interface NetworkInput {
+/** What a network takes or gives, in onnxruntime's words: a type, and sides that are numbers or names. */
+export interface NetworkValue {
   readonly type: string;
   readonly shape: readonly (number | string)[];
 }
@@ -63,11 +85,24 @@ export interface NetworkInput {
 export interface LoadedReply {
   readonly kind: "loaded";
   readonly id: number;
-  readonly inputs: readonly NetworkInput[];
+  readonly inputs: readonly NetworkValue[];
+  readonly outputs: readonly NetworkValue[];
 }
 
 export type Reply =
   | LoadedReply
-  | { readonly kind: "chroma"; readonly id: number; readonly data: Float32Array; readonly ms: number }
+  /** Planes a, then b, of each picture. */
+  | {
+      readonly kind: "chroma";
+      readonly id: number;
+      readonly data: readonly Float32Array[];
+      readonly ms: number;
+    }
   | { readonly kind: "tile"; readonly id: number; readonly scale: number; readonly ms: number }
+  | {
+      readonly kind: "raw";
+      readonly id: number;
+      readonly outputs: Readonly<Record<string, Values>>;
+      readonly ms: number;
+    }
   | { readonly kind: "error"; readonly id: number; readonly failure: Failure; readonly detail: string };

@@ -5,11 +5,32 @@
 import { createHash } from "node:crypto";
 import { closeSync, constants, openSync, readSync, writeSync } from "node:fs";
 import { readFile } from "node:fs/promises";
-import { InferenceSession, Tensor } from "onnxruntime-node";
-import type { Failure, FilePlace, LoadRequest, Reply, Request, RunRequest, TileRequest } from "./messages.ts";
+import type { InferenceSession } from "onnxruntime-node";
+import type {
+  Failure,
+  FilePlace,
+  LoadRequest,
+  NetworkValue,
+  RawRequest,
+  Reply,
+  Request,
+  RunRequest,
+  TileRequest,
+  Values,
+} from "./messages.ts";
 
 /** How many times larger than its input a picture may be. */
 const LARGEST_SCALE = 8;
+
+// Since 1.29 onnxruntime tells Microsoft about models and computers unless this is set before it is loaded.
+process.env.ORT_DISABLE_TELEMETRY = "1";
+
+/** onnxruntime: the program's own, or the one that the engine names; see Runtime in messages.ts. */
+const runtime = import(process.argv[2] ?? "onnxruntime-node").then(
+  (module: { default?: OnnxRuntime } & OnnxRuntime) => module.default ?? module,
+);
+runtime.catch(() => undefined); // told when a model is loaded
+type OnnxRuntime = typeof import("onnxruntime-node");
 
 let session: InferenceSession | undefined;
 
@@ -40,14 +61,22 @@ function perform(request: Request): Promise<Reply> {
       return run(request);
     case "tile":
       return runTile(request);
+    case "raw":
+      return runRaw(request);
   }
 }
 
 async function load(request: LoadRequest): Promise<Reply> {
-  const bytes = await readFile(request.modelPath);
+  const bytes = await readFile(request.modelPath).catch((error: NodeJS.ErrnoException) => {
+    if (error.code !== "ENOENT") throw error;
+  });
+  if (bytes === undefined) {
+    return { kind: "error", id: request.id, failure: "missing", detail: request.modelPath };
+  }
   if (createHash("sha256").update(bytes).digest("hex") !== request.sha256) {
     return { kind: "error", id: request.id, failure: "damaged", detail: request.modelPath };
   }
+  const { InferenceSession } = await runtime;
   session = await InferenceSession.create(bytes, {
     executionProviders: [request.provider],
     intraOpNumThreads: request.threads,
@@ -55,29 +84,46 @@ async function load(request: LoadRequest): Promise<Reply> {
     // Waiting threads must not spin: the pixel workers want the same cores.
     extra: { session: { intra_op: { allow_spinning: "0" } } },
   });
-  const inputs = session.inputMetadata.map((input) =>
-    input.isTensor ? { type: input.type, shape: [...input.shape] } : { type: "no tensor", shape: [] },
-  );
-  return { kind: "loaded", id: request.id, inputs };
+  const inWords = (values: InferenceSession["inputMetadata"]): NetworkValue[] =>
+    values.map((value) =>
+      value.isTensor ? { type: value.type, shape: [...value.shape] } : { type: "no tensor", shape: [] },
+    );
+  const { inputMetadata, outputMetadata } = session;
+  return {
+    kind: "loaded",
+    id: request.id,
+    inputs: inWords(inputMetadata),
+    outputs: inWords(outputMetadata),
+  };
 }
 
 async function run(request: RunRequest): Promise<Reply> {
   if (session === undefined) throw new Error("no model is loaded");
-  const { grey, width, height } = request;
-  const planes = new Float32Array(3 * grey.length);
-  for (let channel = 0; channel < 3; channel++) planes.set(grey, channel * grey.length);
-  const input = new Tensor("float32", planes, [1, 3, height, width]);
+  const { greys, width, height } = request;
+  const size = width * height;
+  const planes = new Float32Array(3 * size * greys.length);
+  for (const [place, grey] of greys.entries()) {
+    for (let channel = 0; channel < 3; channel++) planes.set(grey, (3 * place + channel) * size);
+  }
+  const { Tensor } = await runtime;
+  const input = new Tensor("float32", planes, [greys.length, 3, height, width]);
   const start = performance.now();
   const outputs = await session.run({ [session.inputNames[0]!]: input });
   const ms = performance.now() - start;
   const output = outputs[session.outputNames[0]!];
-  if (output === undefined || !(output.data instanceof Float32Array))
-    throw new Error("the network gave no floats");
-  const data = output.data;
-  if (data.length !== 2 * grey.length) {
-    throw new Error(`the network gave shape ${output.dims.join("×")}, expected 1×2×${height}×${width}`);
+  const expected = [greys.length, 2, height, width];
+  if (
+    output === undefined ||
+    !(output.data instanceof Float32Array) ||
+    output.dims.length !== 4 ||
+    expected.some((side, place) => side !== output.dims[place])
+  ) {
+    const detail = `the network gave ${output?.type ?? "nothing"} ${output?.dims.join("×") ?? ""}, expected float32 ${expected.join("×")}`;
+    return { kind: "error", id: request.id, failure: "misshapen", detail };
   }
-  return notFinite(request, data) ?? { kind: "chroma", id: request.id, data, ms };
+  const { data } = output;
+  const pictures = greys.map((_, place) => data.slice(2 * place * size, 2 * (place + 1) * size));
+  return notFinite(request, data) ?? { kind: "chroma", id: request.id, data: pictures, ms };
 }
 
 async function runTile(request: TileRequest): Promise<Reply> {
@@ -85,6 +131,7 @@ async function runTile(request: TileRequest): Promise<Reply> {
   const { channels, width, height } = request;
   const planes = new Float32Array(channels * width * height);
   readFloats(request.input, planes);
+  const { Tensor } = await runtime;
   const input = new Tensor("float32", planes, [1, channels, height, width]);
   const name = session.outputNames[0]!;
   const start = performance.now();
@@ -103,6 +150,31 @@ async function runTile(request: TileRequest): Promise<Reply> {
   if (unusable !== undefined) return unusable;
   writeFloats(request.output, output.data);
   return { kind: "tile", id: request.id, scale, ms };
+}
+
+async function runRaw(request: RawRequest): Promise<Reply> {
+  if (session === undefined) throw new Error("no model is loaded");
+  const { Tensor } = await runtime;
+  const inputs = Object.fromEntries(
+    Object.entries(request.inputs).map(([name, { data, shape }]) => [
+      name,
+      new Tensor("float32", data, shape),
+    ]),
+  );
+  const start = performance.now();
+  const results = await session.run(inputs);
+  const ms = performance.now() - start;
+  const outputs: Record<string, Values> = {};
+  for (const [name, { type, data, dims }] of Object.entries(results)) {
+    if (!(data instanceof Float32Array)) {
+      const detail = `the network gave ${type} for ${name}, expected float32`;
+      return { kind: "error", id: request.id, failure: "misshapen", detail };
+    }
+    const unusable = notFinite(request, data);
+    if (unusable !== undefined) return unusable;
+    outputs[name] = { data, shape: dims };
+  }
+  return { kind: "raw", id: request.id, outputs, ms };
 }
 
 /** How many times as large as the tile the network's output is; undefined where it is no such picture. */
