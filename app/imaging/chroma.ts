@@ -1,7 +1,9 @@
 // The network's chroma made ready for laying under a photo's lightness.
-// Owns: clamping, color_factor, pulling leaked colour back over contours. Must never: see full-size pixels.
+// Owns: clamping, pulling leaked colour back over contours, when tuning takes place, color_factor.
+// Must never: see full-size pixels.
 import { filterAlong } from "./bilateral.ts";
 import { lightnessOf, toLinear } from "./lab.ts";
+import { isTuned, tune } from "./tuning.ts";
 import type { Chroma, MergeOptions } from "./types.ts";
 
 /** Lightness difference (L units) from which on a neighbour is another surface and its colour does not count. */
@@ -31,28 +33,67 @@ export interface ChromaSource {
 }
 
 /**
- * Clamps, multiplies by color_factor, and (edge-aware) cleans the chroma at the network's size with a joint bilateral
- * filter: colour that leaked over a contour there is pulled back before it is enlarged (Petschnigg et al. 2004;
- * Kopf et al. 2007 for the upsampling that follows).
+ * Clamps chroma, and pulls colour that leaked over a contour back, before it is enlarged: a joint bilateral filter at the
+ * network's size (Petschnigg et al. 2004; Kopf et al. 2007 for the upsampling that follows). It depends on nothing that a
+ * user may change, so whoever looks at many changes does it once.
  * @param grey sRGB level 0–1 of what the network saw, one plane
  */
-export function prepareChroma(chroma: Chroma, grey: Float32Array, options: MergeOptions): ChromaSource {
+export function cleanChroma(chroma: Chroma, grey: Float32Array): Chroma {
+  if (chroma.isClean === true) return chroma;
   const { width, height } = chroma;
   const size = width * height;
+  const a = clamped(chroma.data.subarray(0, size), AB_MIN, AB_MAX);
+  const b = clamped(chroma.data.subarray(size, 2 * size), AB_MIN, AB_MAX);
+  const likeness = { narrowness: NARROWNESS, floor: FLOOR };
+  const data = new Float32Array(2 * size);
+  for (const [plane, clean] of filterAlong([guideOf(grey), a, b], width, height, likeness).entries()) {
+    data.set(clean, plane * size);
+  }
+  return { width, height, data, isClean: true };
+}
+
+/**
+ * Makes chroma ready: clean where colour is to follow edges, then tuned and multiplied by color_factor.
+ * @param grey sRGB level 0–1 of what the network saw, one plane
+ * @param mask the tuning's, 0–1, as large as the chroma
+ */
+export function prepareChroma(
+  chroma: Chroma,
+  grey: Float32Array,
+  options: MergeOptions,
+  mask?: Float32Array,
+): ChromaSource {
+  const { width, height } = chroma;
+  const size = width * height;
+  if (options.tuning?.mask !== undefined && mask?.length !== size) throw new Error("the mask was not fitted");
+  const { data } = options.upsample === "edge-aware" ? cleanChroma(chroma, grey) : chroma;
   const [low, high] = options.gamut === "clip" ? [-Infinity, Infinity] : [AB_MIN, AB_MAX];
-  const guide = grey.map((level) => LIGHTNESS[Math.round(Math.min(1, Math.max(0, level)) * LEVELS)]!);
-  const plane = (offset: number, unit: number) =>
-    chroma.data
-      .subarray(offset, offset + size)
-      .map((value) => (Math.min(high, Math.max(low, value)) * options.colorFactor) / unit);
-  const [a, b] = [plane(0, 500), plane(size, 200)];
-  if (options.upsample === "nearest") return { width, height, a, b, guide };
-  if (options.upsample === "bilinear") return { width, height, a, b, guide: guide.fill(UNLIKE) };
-  const [cleanA, cleanB] = filterAlong([guide, a, b], width, height, {
-    narrowness: NARROWNESS,
-    floor: FLOOR,
-  });
-  return { width, height, a: cleanA, b: cleanB, guide };
+  const a = clamped(data.subarray(0, size), low, high);
+  const b = clamped(data.subarray(size, 2 * size), low, high);
+  const guide = guideOf(grey);
+  const isChanged = isTuned(options);
+  if (isChanged) tune({ width, height, L: guide, a, b }, options, mask);
+  const factor = isChanged ? 1 : options.colorFactor;
+  for (let i = 0; i < size; i++) {
+    a[i] = (a[i]! * factor) / 500;
+    b[i] = (b[i]! * factor) / 200;
+  }
+  return { width, height, a, b, guide: options.upsample === "bilinear" ? guide.fill(UNLIKE) : guide };
+}
+
+// Loops, not map(): a callback per value takes three times as long, and a preview waits for it.
+function clamped(values: Float32Array, low: number, high: number): Float32Array {
+  const result = new Float32Array(values.length);
+  for (let i = 0; i < values.length; i++) result[i] = Math.min(high, Math.max(low, values[i]!));
+  return result;
+}
+
+function guideOf(grey: Float32Array): Float32Array {
+  const guide = new Float32Array(grey.length);
+  for (let i = 0; i < grey.length; i++) {
+    guide[i] = LIGHTNESS[Math.round(Math.min(1, Math.max(0, grey[i]!)) * LEVELS)]!;
+  }
+  return guide;
 }
 
 /** L* of grey levels in steps that are finer than any edge. */

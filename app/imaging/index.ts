@@ -1,6 +1,9 @@
 // Imaging: files ↔ pixels ↔ CIE Lab. What a file is, its pixels and what they mean, chroma under lightness, encoding,
 // thumbnails, metadata. Owns: every byte that is read from or written into a picture file.
 // Must never: know about catalogues, queues or networks, or write to a source.
+
+export { saturate, whiteFactors } from "./adjust.ts";
+export type { ChromaOrigin } from "./chroma-file.ts";
 export { extensionFor, outputFormatFor, type SaveOptions } from "./encode.ts";
 export { rgbToLab } from "./lab.ts";
 export {
@@ -49,6 +52,8 @@ export {
 export { addPngText, readPngText } from "./png-text.ts";
 export { scratchFilesOf, withScratch } from "./scratch.ts";
 export { channelOfFile, previewOfFile } from "./shown.ts";
+export { type GreyPicture, scaleGrey, smallGreyOfFile } from "./small-grey.ts";
+export { NEUTRAL_TUNING, type Tuning } from "./tuning.ts";
 export type {
   Chroma,
   ImageFacts,

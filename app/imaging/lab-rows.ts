@@ -5,6 +5,7 @@
 // Must never: hold more than a strip of a large picture, or touch alpha.
 import {
   BISECTIONS,
+  FOOT_END,
   invert,
   lightnessOf,
   luminanceOf,
@@ -26,7 +27,7 @@ import {
   toSharp,
   type Workplace,
 } from "./picture.ts";
-import { levelTablesFor, rootsFor } from "./space.ts";
+import { leveller, levelTablesFor } from "./space.ts";
 
 /** Rows of a picture; every plane has width × height values. */
 export interface LabPlanes {
@@ -66,13 +67,7 @@ export function labConverter({ channels, bitDepth, ...described }: Described): L
   const [x0 = 0, x1 = 0, x2 = 0, y0 = 0, y1 = 0, y2 = 0, z0 = 0, z1 = 0, z2 = 0] = invert(fromXyz);
   const [r0 = 0, r1 = 0, r2 = 0, g0 = 0, g1 = 0, g2 = 0, b0 = 0, b1 = 0, b2 = 0] = fromXyz;
   const tables = levelTablesFor(space, bitDepth);
-  const roots = rootsFor(bitDepth);
-  const levelOf = (light: number, table: Float32Array): number => {
-    const root = roots * Math.sqrt(Math.min(1, Math.max(0, light)));
-    if (bitDepth === 8) return Math.round(table[Math.round(root)]!);
-    const index = Math.floor(root);
-    return Math.round(table[index]! + (root - index) * (table[index + 1]! - table[index]!));
-  };
+  const levelOf = leveller(bitDepth);
   const exists = (x: number, y: number, z: number): boolean => {
     const red = r0 * x + r1 * y + r2 * z;
     if (red < -SLACK || red > 1 + SLACK) return false;
@@ -194,11 +189,18 @@ export async function mapLab(picture: Picture, place: Workplace, change: LabChan
  * in XYZ, which CIE Lab itself uses for its white.
  */
 export function changeWhite({ L, a, b }: LabPlanes, xFactor: number, zFactor: number): void {
+  const [xRoot, zRoot] = [Math.cbrt(xFactor), Math.cbrt(zFactor)];
   for (let i = 0; i < L.length; i++) {
-    const fy = pivot(luminanceOf(L[i]!));
-    a[i] = 500 * (pivot(unpivot(fy + a[i]! / 500) * xFactor) - fy);
-    b[i] = 200 * (fy - pivot(unpivot(fy - b[i]! / 200) * zFactor));
+    const lightness = L[i]!;
+    const fy = lightness > 8 ? (lightness + 16) / 116 : pivot(luminanceOf(lightness));
+    a[i] = 500 * (pivotTimes(fy + a[i]! / 500, xFactor, xRoot) - fy);
+    b[i] = 200 * (fy - pivotTimes(fy - b[i]! / 200, zFactor, zRoot));
   }
+}
+
+/** f of `factor` times the light whose f this is; outside f's linear foot a product of cube roots. */
+function pivotTimes(f: number, factor: number, root: number): number {
+  return f > FOOT_END && f * root > FOOT_END ? f * root : pivot(unpivot(f) * factor);
 }
 
 /** How X and Z of planes are to be multiplied so that their mean colour is neutral (Buchsbaum 1980, "grey world"). */

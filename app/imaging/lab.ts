@@ -122,9 +122,12 @@ export function pivot(t: number): number {
   return t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116;
 }
 
+/** f beyond which it is a cube root, before it a straight line. */
+export const FOOT_END = 0.20689303442;
+
 /** The inverse of {@link pivot}. */
 export function unpivot(f: number): number {
-  return f > 0.20689303442 ? f * f * f : (f - 16 / 116) / 7.787;
+  return f > FOOT_END ? f * f * f : (f - 16 / 116) / 7.787;
 }
 
 /** Inverse of a 3 × 3 matrix, row-major. */

@@ -1,7 +1,7 @@
 // The inner loop of the merge, as WebAssembly: four pixels of a row at a time, in single precision.
 // Owns: the arithmetic from levels and chroma to levels. Must never: decide where in the chroma a pixel lies.
 import { FLOOR, NARROWNESS } from "./chroma.ts";
-import { BISECTIONS, SLACK, XYZ_TO_RGB } from "./lab.ts";
+import { BISECTIONS, FOOT_END, SLACK, XYZ_TO_RGB } from "./lab.ts";
 import { rootsFor } from "./space.ts";
 import {
   block,
@@ -115,7 +115,6 @@ const number = f32x4.const;
 const sum = (...terms: readonly Code[]) => terms.reduce((left, right) => add(left, right));
 const THRESHOLD = 0.008856;
 const FOOT = 16 / 116;
-const FOOT_END = 0.20689303442;
 
 function build(shape: KernelShape): WasmModule {
   const { bitDepth, channels, edgeAware } = shape;

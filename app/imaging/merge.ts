@@ -11,13 +11,13 @@ import type { MergeOptions } from "./types.ts";
 import { bind, createMemory } from "./wasm.ts";
 
 /** Maps photo columns or rows onto the chroma plane: two neighbours and the share of the second. */
-interface Axis {
+export interface Axis {
   readonly first: Int32Array;
   readonly second: Int32Array;
   readonly share: Float32Array;
 }
 
-function bilinearAxis(from: number, to: number): Axis {
+export function bilinearAxis(from: number, to: number): Axis {
   const first = new Int32Array(to);
   const second = new Int32Array(to);
   const share = new Float32Array(to);

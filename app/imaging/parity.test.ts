@@ -1,5 +1,5 @@
 // The official pipeline (DDColor's ddcolor/pipeline.py with OpenCV's formulas), written here once more, plainly and
-// independently, against parity mode from file to file.
+// independently, against parity mode from file to file. Against OpenCV itself: e2e/parity.test.ts.
 import { mkdtemp, rm } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
@@ -7,6 +7,7 @@ import { afterEach, beforeEach, expect, test } from "vitest";
 import { layChroma } from "./lay-chroma.ts";
 import { loadPicture } from "./load.ts";
 import { parityInput } from "./network-input.ts";
+import { opencvLightness } from "./opencv-lab.ts";
 import { savePicture } from "./save.ts";
 import { withScratch } from "./scratch.ts";
 import { chromaOf, LIMITS, OPTIONS, pixelsOf, randomNumbers, sharpOf, storedPixels } from "./testing.ts";
@@ -123,7 +124,8 @@ test.each([
     let worstInput = 0;
     for (let y = 0; y < chromaHeight; y++) {
       for (let x = 0; x < chromaWidth; x++) {
-        const seen = toRgb(lightness(resized(picture, chromaWidth, chromaHeight, x, y)), 0, 0);
+        const [r = 0, g = 0, b = 0] = resized(picture, chromaWidth, chromaHeight, x, y);
+        const seen = toRgb(opencvLightness(r, g, b), 0, 0);
         for (const c of [0, 1, 2]) {
           const got = grey[y * chromaWidth + x]!;
           worstInput = Math.max(worstInput, Math.abs(got - seen[c]!));

@@ -65,6 +65,8 @@ export interface Making {
   /** What the network alone took, in milliseconds; 0 where its chroma was known already. */
   readonly networkMs: number;
   readonly parameters: Readonly<Record<string, string | number | boolean>>;
+  /** Sentences for the user. */
+  readonly notes?: readonly string[];
 }
 
 /** What a step needs to know to make pictures. */

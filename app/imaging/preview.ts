@@ -16,6 +16,11 @@ const QUALITY = 95;
 
 /** A JPEG in sRGB, at most `side` pixels wide and high. */
 export async function previewPicture(picture: Picture, side: number): Promise<Uint8Array> {
+  const { resultProfile: profile } = spacesOf(picture);
+  const fits = picture.width <= side && picture.height <= side;
+  if (fits && picture.bitDepth === 8 && profile === undefined) {
+    return toSharp(picture).flatten({ background: "#ffffff" }).jpeg({ quality: QUALITY }).toBuffer();
+  }
   const pipeline = toSharp(picture).resize(side, side, { fit: "inside", withoutEnlargement: true });
   const { samples, width, height } = await levelsFrom(pipeline, picture.bitDepth);
   const { resultProfile } = spacesOf(picture);

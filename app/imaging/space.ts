@@ -118,6 +118,18 @@ export function rootsFor(bitDepth: 8 | 16): number {
   return bitDepth === 8 ? 8192 : 16384;
 }
 
+/** Linear light → level, rounded, by one of the tables red, green, blue. Light is clamped to 0–1. */
+export function leveller(bitDepth: 8 | 16): (light: number, table: Float32Array) => number {
+  const roots = rootsFor(bitDepth);
+  const rootOf = (light: number) => roots * Math.sqrt(light < 0 ? 0 : light > 1 ? 1 : light);
+  if (bitDepth === 8) return (light, table) => (table[(rootOf(light) + 0.5) | 0]! + 0.5) | 0;
+  return (light, table) => {
+    const root = rootOf(light);
+    const index = root | 0;
+    return (table[index]! + (root - index) * (table[index + 1]! - table[index]!) + 0.5) | 0;
+  };
+}
+
 /** Spaces whose tables are kept; folders hold photos of few spaces. */
 const KEPT = 4;
 const kept = new Map<string, LevelTables>();

@@ -1,4 +1,5 @@
 // The plain data that crosses the imaging room's border: what a file is, what the network gets, what it gave.
+import type { Tuning } from "./tuning.ts";
 
 /** File formats that can be read. HEIF covers AVIF's sibling HEIC where the decoder is there. */
 export type ImageFormat = "jpeg" | "png" | "tiff" | "webp" | "avif" | "gif" | "heif";
@@ -32,6 +33,8 @@ export interface Chroma {
   readonly data: Float32Array;
   readonly width: number;
   readonly height: number;
+  /** Leaked colour was pulled back already; see {@link cleanChroma}. */
+  readonly isClean?: boolean;
 }
 
 /** What is written into a result about its making. Everything in it is in the version's record too. */
@@ -51,6 +54,8 @@ export interface Provenance {
 export interface MergeOptions {
   /** Multiplies a and b, 0–2. */
   readonly colorFactor: number;
+  /** Further changes of colour; none: the network's colours as they are. */
+  readonly tuning?: Tuning;
   /** "edge-aware" follows the full-size lightness, "bilinear" does not; "nearest" is the official pipeline's. */
   readonly upsample: "edge-aware" | "bilinear" | "nearest";
   /** "chroma" reduces chroma until the colour fits, "clip" clips RGB as the official pipeline does. */

@@ -2,10 +2,12 @@
 // Must never: hold state between tasks.
 import sharp from "sharp";
 import { AutochromeError, type ErrorRecord, hashFile, toErrorRecord } from "../kernel/index.ts";
+import { cleanChroma } from "./chroma.ts";
+import { readChroma, writeChroma } from "./chroma-file.ts";
 import { convert, pairUp } from "./convert.ts";
 import type { SaveOptions } from "./encode.ts";
 import { ingest } from "./ingest.ts";
-import { layChroma } from "./lay-chroma.ts";
+import { layChroma, layChromaPart } from "./lay-chroma.ts";
 import { loadPicture } from "./load.ts";
 import { networkInput, parityInput } from "./network-input.ts";
 import type { Limits } from "./open.ts";
@@ -53,6 +55,10 @@ const tasks = {
   call,
   networkInput,
   parityInput,
+  layChromaPart,
+  cleanChroma,
+  readChroma,
+  writeChroma,
   preview: previewPicture,
   reduce: (picture: Picture, side: number, check: Check) =>
     reducePicture(picture, side, { scratch: inMemory, throwIfStopped: check }),

@@ -4,6 +4,7 @@ import { unlink } from "node:fs/promises";
 import { basename } from "node:path";
 import { Piscina } from "piscina";
 import { errorFromRecord } from "../kernel/index.ts";
+import type { ChromaOrigin } from "./chroma-file.ts";
 import type { SaveOptions } from "./encode.ts";
 import { carryMetadata } from "./metadata.ts";
 import type { Limits } from "./open.ts";
@@ -32,6 +33,24 @@ export interface PixelWorkers {
   ): Promise<Float32Array>;
   /** A picture in colour; see {@link layChroma}. */
   layChroma(
+    picture: Picture,
+    chroma: Chroma,
+    grey: Float32Array,
+    options: MergeOptions,
+    beside: string,
+    signal?: AbortSignal,
+  ): Promise<Picture>;
+  /** Keeps the network's chroma in a file; see {@link writeChroma}. */
+  writeChroma(path: string, chroma: Chroma, origin: ChromaOrigin): Promise<void>;
+  /** See {@link cleanChroma}. */
+  cleanChroma(chroma: Chroma, grey: Float32Array): Promise<Chroma>;
+  /** See {@link readChroma}. */
+  readChroma(path: string): Promise<{ readonly chroma: Chroma; readonly origin: ChromaOrigin }>;
+  /**
+   * {@link layChroma} by all threads together, for somebody who waits for a look; the pixels are the same. Where the rows of
+   * a picture cannot be done apart, it is {@link layChroma}.
+   */
+  layChromaTogether(
     picture: Picture,
     chroma: Chroma,
     grey: Float32Array,
@@ -117,6 +136,9 @@ export function createPixelWorkers(options: {
     return outcome.value;
   }
 
+  const layChroma: PixelWorkers["layChroma"] = (picture, chroma, grey, how, beside, signal) =>
+    run("layChroma", nameOf(picture), [picture, chroma, grey, how, beside], signal);
+
   return {
     threads: options.threads,
     hash: (path, signal) => run("hash", path, [path], signal),
@@ -124,8 +146,31 @@ export function createPixelWorkers(options: {
     load: (path, beside, signal) => run("load", path, [path, options.limits, beside], signal),
     networkInput: (picture, { width, height, parity }, signal) =>
       run(parity ? "parityInput" : "networkInput", nameOf(picture), [picture, width, height], signal),
-    layChroma: (picture, chroma, grey, how, beside, signal) =>
-      run("layChroma", nameOf(picture), [picture, chroma, grey, how, beside], signal),
+    layChroma,
+    async layChromaTogether(picture, chroma, grey, how, beside, signal) {
+      const { data, ...description } = picture;
+      const { lightnessOf: _, ...plain } = description;
+      if (typeof data !== "string") {
+        const target = new SharedArrayBuffer(data.byteLength);
+        const parts = await Promise.all(
+          Array.from({ length: options.threads }, (_, part) => {
+            const from = Math.floor((part * picture.height) / options.threads);
+            const to = Math.floor(((part + 1) * picture.height) / options.threads);
+            const about = nameOf(picture);
+            return run("layChromaPart", about, [picture, chroma, grey, how, { from, to, target }], signal);
+          }),
+        );
+        if (parts.every(Boolean)) {
+          const profile = plain.profile && { ...plain.profile, stage: "result" as const };
+          const result: Picture = { ...plain, ...(profile === undefined ? {} : { profile }), data: target };
+          return how.gamut === "chroma" ? { ...result, lightnessOf: { ...plain, data } } : result;
+        }
+      }
+      return layChroma(picture, chroma, grey, how, beside, signal);
+    },
+    writeChroma: (path, chroma, origin) => run("writeChroma", path, [path, chroma, origin], undefined),
+    cleanChroma: (chroma, grey) => run("cleanChroma", "colours", [chroma, grey], undefined),
+    readChroma: (path) => run("readChroma", path, [path], undefined),
     save: (picture, target, how, provenance, signal) =>
       run("save", target, [picture, target, how, provenance], signal),
     reduce: (picture, side, signal) => run("reduce", nameOf(picture), [picture, side], signal),
