@@ -1,9 +1,9 @@
 // Pictures through a colouring network: what both ddcolor nodes do.
 // Must never: touch pixels in the engine's thread.
 import { networkSize } from "../colorize/index.ts";
-import type { MergeOptions, Picture } from "../imaging/index.ts";
+import { type MergeOptions, NEUTRAL_TUNING, type Picture, type Tuning } from "../imaging/index.ts";
 import type { Model } from "../modelstore/index.ts";
-import type { EngineContext, Images } from "./node.ts";
+import type { EngineContext, Images, Masks } from "./node.ts";
 
 /** How pictures are coloured. */
 export interface Colouring {
@@ -18,6 +18,10 @@ export interface Colouring {
   readonly keepAspect: boolean;
   /** The official pipeline's arithmetic: no antialiasing, nearest upsampling, clipping. */
   readonly parity: boolean;
+  /** How the network's colours are changed; none: not at all. */
+  readonly tuning?: Omit<Tuning, "mask">;
+  /** Where color factor and tuning apply: one per picture, the last for all further ones; none: everywhere. */
+  readonly masks?: Masks | undefined;
 }
 
 const PREVIEW_SIDE = 512;
@@ -47,24 +51,30 @@ async function colourPicture(
   const { world, signal, scratchBeside } = context;
   const { workers, colorizer } = world;
   const { model, modelSize, colorFactor, edgeAware, keepAspect, parity } = colouring;
-  const size = networkSize(picture, modelSize, keepAspect && !parity);
+  const size = networkSize(model.input, picture, modelSize, keepAspect && !parity);
   const show = async (look: Picture) => {
     if (context.wantsPreviews) {
       context.preview(Buffer.from(await workers.preview(look, PREVIEW_SIDE, signal)), "jpeg");
     }
   };
-  const grey = await workers.networkInput(picture, { ...size, parity }, signal);
-  step(1);
-  await show(picture);
-  const seen = `${context.keyOf("image")} ${place} ${parity}`;
-  const { data, networkMs } = await colorizer.chroma(model, { grey, ...size }, seen, signal);
+  const see = async () => {
+    const seen = await workers.networkInput(picture, { ...size, parity }, signal);
+    step(1);
+    await show(picture);
+    return seen;
+  };
+  const key = `${context.keyOf("image")} ${place} ${parity}`;
+  const coloured = await colorizer.chroma(model, { ...size, see }, key, signal);
+  const { data, grey, networkMs, device, isClean } = coloured;
   step(2);
+  const tuning = tuningOf(colouring, place);
   const how: MergeOptions = {
     colorFactor,
+    tuning,
     upsample: parity ? "nearest" : edgeAware ? "edge-aware" : "bilinear",
     gamut: parity ? "clip" : "chroma",
   };
-  const chroma = { data, ...size };
+  const chroma = { data, ...size, ...(isClean === undefined ? {} : { isClean }) };
   if (context.wantsPreviews) {
     const small = await workers.reduce(picture, PREVIEW_SIDE, signal);
     await show(await workers.layChroma(small, chroma, grey, how, scratchBeside, signal));
@@ -74,7 +84,7 @@ async function colourPicture(
   const making = {
     model: model.id,
     modelSha256: model.sha256,
-    device: colorizer.device,
+    device,
     networkMs,
     parameters: {
       modelWidth: size.width,
@@ -82,7 +92,29 @@ async function colourPicture(
       colorFactor,
       edgeAware: edgeAware && !parity,
       parity,
+      ...recordOf(tuning),
     },
+    notes: [...coloured.notes, ...sizeNotes(model, modelSize)],
   };
   return { ...result, making: [...(picture.making ?? []), making] };
+}
+
+function tuningOf({ tuning = NEUTRAL_TUNING, masks }: Colouring, place: number): Tuning {
+  const mask = masks?.[Math.min(place, masks.length - 1)];
+  return { ...tuning, ...(mask === undefined ? {} : { mask }) };
+}
+
+/** The values that are not neutral: records of untuned versions say nothing of tuning. */
+function recordOf({ mask, ...values }: Tuning): Record<string, number | boolean> {
+  const neutral = new Map<string, number>(Object.entries(NEUTRAL_TUNING));
+  const changed = Object.entries(values).filter(([name, value]) => value !== neutral.get(name));
+  return { ...Object.fromEntries(changed), ...(mask === undefined ? {} : { tuneMask: true }) };
+}
+
+function sizeNotes({ title, input }: Model, wished: number): string[] {
+  const { fixed } = input;
+  if (fixed === undefined || (fixed.width === wished && fixed.height === wished)) return [];
+  return [
+    `${title} sees ${fixed.width} × ${fixed.height} pixels and nothing else; the size ${wished} was not used.`,
+  ];
 }

@@ -5,6 +5,7 @@ import sharp from "sharp";
 import { afterAll, afterEach, beforeAll, beforeEach, describe, expect, test } from "vitest";
 import type { Colorizer } from "../colorize/index.ts";
 import { closeMetadata, createPixelWorkers, type PixelWorkers, readPngText } from "../imaging/index.ts";
+import { openModelStore } from "../modelstore/index.ts";
 import { createGraphCache, type GraphCache } from "./cache.ts";
 import { type RunEvent, type RunResult, runGraph } from "./execute.ts";
 import type { ApiGraph } from "./graph.ts";
@@ -32,14 +33,16 @@ beforeEach(async () => {
   const colorizer: Colorizer = {
     device: "cpu",
     counts: { runs: 0, known: 0 },
-    async chroma(_, { width, height }, key = "") {
+    async chroma(_, { width, height, see }, key = "") {
+      const grey = await see();
+      const rest = { grey, device: "cpu", notes: [] } as const;
       let data = known.get(`${width} ${height} ${key}`);
-      if (data !== undefined) return { data, networkMs: 0 };
+      if (data !== undefined) return { data, networkMs: 0, ...rest };
       runs++;
       await onNetwork();
       data = Float32Array.from({ length: 2 * width * height }, (_, i) => (i < width * height ? 30 : 40));
       known.set(`${width} ${height} ${key}`, data);
-      return { data, networkMs: 5 };
+      return { data, networkMs: 5, ...rest };
     },
     warm: async () => undefined,
     forget: () => known.clear(),
@@ -55,7 +58,8 @@ beforeEach(async () => {
       return { filename, subfolder: "", type: isPreview ? "temp" : "output" };
     },
   };
-  world = { workers, colorizer, files, limits: { maxMegapixels: 600 } } as World;
+  const models = openModelStore(join(folder, "models"));
+  world = { workers, colorizer, models, files, limits: { maxMegapixels: 600 } } as World;
   cache = createGraphCache({ scratchBeside: join(folder, "x"), capacity: 256 * 2 ** 20 });
   await picture("a.png", 120, 90);
 });

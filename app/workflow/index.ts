@@ -13,11 +13,17 @@ export {
   type Link,
 } from "./graph.ts";
 export {
+  isMaskName,
+  isTunable,
   type JobGraph,
   jobGraphOf,
+  maskName,
   modelsIn,
   PHOTO,
   type Settings,
+  smallerGraph,
+  type TuneSettings,
+  tunedGraph,
   withSettings,
 } from "./job.ts";
 export { isDeeperThan, isObject } from "./json.ts";

@@ -1,12 +1,23 @@
 // Graphs as jobs: one photograph in, one picture out. What the library and the command line run.
 //
 // Owns: what makes a graph a job, and setting its values from outside. Must never: run anything.
+import { roundModelSize } from "../colorize/index.ts";
 import type { OutputFormat } from "../imaging/index.ts";
 import { AutochromeError } from "../kernel/index.ts";
 import type { Model } from "../modelstore/index.ts";
 import { type ApiGraph, type ApiNode, isLink } from "./graph.ts";
 import { NODES } from "./library.ts";
 import type { World } from "./node.ts";
+
+/** What a mask of a job is called: after its content, so that a record says which it was. */
+export function maskName(sha256: string): string {
+  return `mask-${sha256}.png`;
+}
+
+/** Whether a name in a graph stands for a mask rather than for the photo. */
+export function isMaskName(name: string): boolean {
+  return /^mask-[0-9a-f]{64}\.png$/.test(name);
+}
 
 /** What a job's graph calls the photo; a graph that loads one picture only may call it anything. */
 export const PHOTO = "input.jpg";
@@ -36,7 +47,8 @@ export function jobGraphOf(graph: ApiGraph): JobGraph {
   const loaded = new Set(
     Object.values(graph)
       .filter((node) => node.class_type === "LoadImage")
-      .map((node) => String(node.inputs.image)),
+      .map((node) => String(node.inputs.image))
+      .filter((name) => !isMaskName(name)),
   );
   const photoNames = loaded.size === 1 ? [...loaded] : [PHOTO];
   if (!photoNames.every((name) => loaded.has(name))) {
@@ -87,6 +99,82 @@ export function withSettings(graph: ApiGraph, settings: Settings): ApiGraph {
       return [id, { ...node, inputs }];
     }),
   );
+}
+
+/** How a version's colours are changed; what is left out stays as it was. Ranges as in the node DDColor-ddcolorize. */
+export interface TuneSettings {
+  readonly colorFactor?: number | undefined;
+  readonly temperature?: number | undefined;
+  readonly tint?: number | undefined;
+  readonly vibrance?: number | undefined;
+  readonly protectSkin?: number | undefined;
+  readonly blend?: number | undefined;
+  /** A mask's name: where it is white the settings apply. Null: everywhere. */
+  readonly mask?: string | null | undefined;
+}
+
+/** Whether {@link tunedGraph} takes it: it colours the photo once, by the node that can be tuned. */
+export function isTunable(graph: ApiGraph): boolean {
+  return Object.values(graph).filter((node) => node.class_type === "DDColor-ddcolorize").length === 1;
+}
+
+const MASK_NODES = { load: "tune-mask", channel: "tune-mask-channel" } as const;
+
+/** A graph with other colours, made from the same answer of the network. @throws AutochromeError "workflow-invalid" */
+export function tunedGraph(graph: ApiGraph, settings: TuneSettings): ApiGraph {
+  const { colorFactor, temperature, tint, vibrance, protectSkin, blend, mask } = settings;
+  const colouring = Object.entries(graph).filter(([, node]) => node.class_type === "DDColor-ddcolorize");
+  const [first] = colouring;
+  if (first === undefined || colouring.length > 1) {
+    throw new AutochromeError(
+      "workflow-invalid",
+      "Only a workflow that colours the photo once can be tuned.",
+      "Colour the photo anew with such a workflow, for instance with a preset.",
+    );
+  }
+  const [id, node] = first;
+  const values = {
+    color_factor: colorFactor,
+    temperature,
+    tint,
+    vibrance,
+    protect_skin: protectSkin,
+    blend,
+  };
+  const changed = Object.entries(values).filter(([, value]) => value !== undefined);
+  const { tune_mask, ...inputs } = { ...node.inputs, ...Object.fromEntries(changed) };
+  const { [MASK_NODES.load]: _, [MASK_NODES.channel]: __, ...others } = graph;
+  if (mask === null) return { ...others, [id]: { ...node, inputs } };
+  if (mask === undefined)
+    return {
+      ...graph,
+      [id]: { ...node, inputs: { ...inputs, ...(tune_mask === undefined ? {} : { tune_mask }) } },
+    };
+  return {
+    ...others,
+    [MASK_NODES.load]: { class_type: "LoadImage", inputs: { image: mask } },
+    [MASK_NODES.channel]: {
+      class_type: "ImageToMask",
+      inputs: { image: [MASK_NODES.load, 0], channel: "red" },
+    },
+    [id]: { ...node, inputs: { ...inputs, tune_mask: [MASK_NODES.channel, 0] } },
+  };
+}
+
+/** Smaller than this the network sees too little. */
+const SMALLEST = 256;
+
+/** The graph with a smaller network input, where that can be made smaller at all. */
+export function smallerGraph(
+  graph: ApiGraph,
+): { readonly graph: ApiGraph; readonly modelSize: number } | undefined {
+  const sizes = Object.values(graph).flatMap(({ class_type, inputs }) => {
+    const size = class_type === "DDColor-ddcolorize" ? inputs.model_size : undefined;
+    return typeof size === "number" ? [size] : [];
+  });
+  const modelSize = roundModelSize(0.75 * Math.max(0, ...sizes));
+  if (modelSize < SMALLEST || modelSize >= Math.max(0, ...sizes)) return undefined;
+  return { graph: withSettings(graph, { modelSize }), modelSize };
 }
 
 /** The models that a graph would run, each once. */

@@ -12,7 +12,7 @@ import type {
   PixelWorkers,
   Workplace,
 } from "../imaging/index.ts";
-import type { Model } from "../modelstore/index.ts";
+import type { Model, ModelStore } from "../modelstore/index.ts";
 import type { ApiGraph } from "./graph.ts";
 
 /** Words for people, in the languages of the program. */
@@ -174,7 +174,8 @@ export interface FileReference {
 /** What surrounds all graphs of a process: which models there are, which files may be read and where results go. */
 export interface World {
   readonly files: GraphFiles;
-  /** Names that ddcolor nodes take for installed models; see app/colorize. */
+  /** What the ddcolor nodes colour with. */
+  readonly models: ModelStore;
   readonly colorizer: Colorizer;
   /** Models that the user added. */
   readonly imageModels: ImageModels;

@@ -31,7 +31,8 @@ export async function savePictureOf(
   }
   signal.throwIfAborted();
   const { width, height, format } = result;
-  return { width, height, format, making, notes: [...result.notes, ...notes] };
+  const ofMaking = making.flatMap((step) => step.notes ?? []);
+  return { width, height, format, making, notes: [...result.notes, ...notes, ...ofMaking] };
 }
 
 /** Several networks are named one after the other. */

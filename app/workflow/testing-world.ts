@@ -1,4 +1,6 @@
-// What tests share that judge and convert graphs without running them: a world that has two pictures and no models.
+// What tests share that judge and convert graphs without running them: a world that has two pictures and the embedded
+// model.
+import { openModelStore } from "../modelstore/index.ts";
 import type { World } from "./node.ts";
 
 /** @param names pictures that there are */
@@ -11,6 +13,7 @@ export function worldOf(names: readonly string[] = ["input.jpg", "a.png"]): Worl
     names: () => [],
     folder: "/models",
   };
+  const models = openModelStore("/nowhere");
   // Nothing else is looked at before a graph runs.
-  return { files, imageModels } as unknown as World;
+  return { files, imageModels, models } as unknown as World;
 }

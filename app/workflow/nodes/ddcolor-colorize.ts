@@ -1,6 +1,21 @@
-import { checkpointNames, modelForCheckpoint } from "../../colorize/index.ts";
+import type { Model, ModelStore } from "../../modelstore/index.ts";
 import { colourImages } from "../colour.ts";
 import { choice, engineNode, image, int } from "../node.ts";
+
+/** Upstream's file names for its checkpoints, which graphs name whether they are installed or not. */
+const CHECKPOINTS = [
+  "ddcolor_paper_tiny.pth",
+  "ddcolor_paper.pth",
+  "ddcolor_modelscope.pth",
+  "ddcolor_artistic.pth",
+] as const;
+
+/** Where the checkpoint is not installed, the first model that is. */
+function modelFor(name: string, models: ModelStore): Model {
+  const model = models.byName(name) ?? models.list()[0];
+  if (model === undefined) throw new Error("there is always the embedded model");
+  return model;
+}
 
 export const ddcolorColorize = engineNode({
   class: "DDColor_Colorize",
@@ -32,17 +47,17 @@ export const ddcolorColorize = engineNode({
         en: "The official checkpoints, and the models that are installed here.",
         zh: "官方权重，以及本机已安装的模型。",
       },
-      choices: () => checkpointNames(),
+      choices: ({ models }) => [...CHECKPOINTS, ...models.list().map((model) => model.id)],
     }),
   },
   outputs: [{ type: "IMAGE", name: "colorized_image" }],
-  models({ checkpoint = "" }) {
-    return [modelForCheckpoint(checkpoint)];
+  models({ checkpoint = "" }, world) {
+    return [modelFor(checkpoint, world.models)];
   },
   async run({ image: images, model_input_size, checkpoint }, context) {
     // Squeezed into a square, as that extension does; enlarged along edges, as it does not.
     const outputs = await colourImages(context, images, {
-      model: modelForCheckpoint(checkpoint),
+      model: modelFor(checkpoint, context.world.models),
       modelSize: model_input_size,
       colorFactor: 1,
       edgeAware: true,

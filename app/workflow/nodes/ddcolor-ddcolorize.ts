@@ -1,6 +1,9 @@
-import { modelByName, modelNames } from "../../colorize/index.ts";
 import { colourImages } from "../colour.ts";
-import { boolean, choice, engineNode, float, image, int, optional } from "../node.ts";
+import { boolean, choice, engineNode, float, image, int, mask, optional, type Words } from "../node.ts";
+
+/** A number that changes the network's colours. */
+const tuning = (label: Words, tooltip: Words, initial: number, min: number) =>
+  optional(float({ label, tooltip, default: initial, min, max: 1, step: 0.05, isAdvanced: true }));
 
 export const ddcolorize = engineNode({
   class: "DDColor-ddcolorize",
@@ -21,7 +24,7 @@ export const ddcolorize = engineNode({
     model: choice({
       label: { en: "model", zh: "模型" },
       tooltip: { en: "The network that invents the colours.", zh: "用于推断颜色的模型。" },
-      choices: () => modelNames(),
+      choices: ({ models }) => models.list().map((model) => model.id),
     }),
     model_size: int({
       label: { en: "model size", zh: "模型尺寸" },
@@ -76,6 +79,55 @@ export const ddcolorize = engineNode({
         isAdvanced: true,
       }),
     ),
+    temperature: tuning(
+      { en: "temperature", zh: "色温" },
+      { en: "−1 is bluer, 1 is more golden.", zh: "−1 偏蓝，1 偏黄。" },
+      0,
+      -1,
+    ),
+    tint: tuning(
+      { en: "tint", zh: "色调" },
+      { en: "−1 is greener, 1 is pinker.", zh: "−1 偏绿，1 偏品红。" },
+      0,
+      -1,
+    ),
+    vibrance: tuning(
+      { en: "vibrance", zh: "自然饱和度" },
+      {
+        en: "Pale colours become stronger, or paler below 0; strong colours hardly change.",
+        zh: "大于 0 时让较淡的颜色更浓，小于 0 时更淡；浓艳的颜色几乎不变。",
+      },
+      0,
+      -1,
+    ),
+    protect_skin: tuning(
+      { en: "protect skin", zh: "保护肤色" },
+      {
+        en: "How far skin keeps its colour when the others are changed. Wood and sand look like skin to it.",
+        zh: "调整其他颜色时肤色保持不变的程度。木头和沙土的颜色与肤色相近，也会受到保护。",
+      },
+      0,
+      0,
+    ),
+    blend: tuning(
+      { en: "blend", zh: "混合" },
+      {
+        en: "Share of the new colours. The rest are the photograph's own, or grey where it has none.",
+        zh: "新颜色所占的比例。其余为照片原有的颜色，黑白照片则为灰色。",
+      },
+      1,
+      0,
+    ),
+    tune_mask: optional(
+      mask({
+        label: { en: "tune mask", zh: "调色遮罩" },
+        tooltip: {
+          en: "Where it is white, color factor and the settings from temperature to blend apply. Elsewhere the network's colours stay.",
+          zh: "色彩系数以及色温到混合的各项设置只作用于白色区域，其他区域保留模型给出的颜色。",
+        },
+        isAdvanced: true,
+      }),
+    ),
   },
   outputs: [
     {
@@ -85,20 +137,26 @@ export const ddcolorize = engineNode({
     },
   ],
   aliases: ["colorize", "colourise", "上色", "ddcolor"],
-  models({ model = "" }) {
-    const found = modelByName(model);
+  models({ model = "" }, world) {
+    const found = world.models.byName(model);
     return found === undefined ? [] : [found];
   },
   async run(inputs, context) {
-    const model = modelByName(inputs.model);
-    if (model === undefined) throw new Error(`${inputs.model} was there when the graph was validated`);
     const outputs = await colourImages(context, inputs.image, {
-      model,
+      model: context.world.models.find(inputs.model),
       modelSize: inputs.model_size,
       colorFactor: inputs.color_factor,
       edgeAware: inputs.edge_aware,
       keepAspect: inputs.keep_aspect,
       parity: inputs.parity,
+      tuning: {
+        temperature: inputs.temperature,
+        tint: inputs.tint,
+        vibrance: inputs.vibrance,
+        protectSkin: inputs.protect_skin,
+        blend: inputs.blend,
+      },
+      masks: inputs.tune_mask,
     });
     return { outputs: [outputs] };
   },

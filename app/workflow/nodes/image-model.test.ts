@@ -12,7 +12,7 @@ import {
 } from "../../colorize/index.ts";
 import { createPixelWorkers, type Picture, type PixelWorkers } from "../../imaging/index.ts";
 import { newId, silentLogger } from "../../kernel/index.ts";
-import { openUserModels } from "../../modelstore/index.ts";
+import { openModelStore, openUserModels } from "../../modelstore/index.ts";
 import type { EngineContext, World } from "../node.ts";
 import { levelsOf, pictureOf } from "../testing.ts";
 import { imageModel } from "./image-model.ts";
@@ -31,6 +31,7 @@ const signal = new AbortController().signal;
 
 const worldWith = (models: ImageModels): World => ({
   files: { list: nothing, find: nothing, save: nothing },
+  models: openModelStore(root),
   colorizer,
   imageModels: models,
   workers,
@@ -41,7 +42,7 @@ beforeAll(async () => {
   root = await mkdtemp(join(tmpdir(), "autochrome-image-model-"));
   await mkdir(join(root, "scratch"));
   workers = createPixelWorkers({ threads: 2, limits: { maxMegapixels: 600 } });
-  colorizer = createColorizer({ threads: 1, log: silentLogger() });
+  colorizer = createColorizer({ chooseDevice: nothing, threads: 1, log: silentLogger() });
   imageModels = createImageModels({ models: openUserModels(MODELS), threads: 1, log: silentLogger() });
   world = worldWith(imageModels);
 });

@@ -1,10 +1,7 @@
 // Stronger or paler colours. Lightness never changes.
-import type { LabPlanes } from "../../imaging/index.ts";
+import { type LabPlanes, saturate } from "../../imaging/index.ts";
 import { float, pixelNode } from "../node.ts";
 import { changeInLab, imageInput, imageOutput } from "../pixels/lab-node.ts";
-
-/** Chroma (Lab units) from which on vibrance leaves a colour alone. */
-const VIVID = 80;
 
 export const saturation = pixelNode({
   class: "AutochromeSaturation",
@@ -47,12 +44,3 @@ export const saturation = pixelNode({
     ];
   },
 });
-
-function saturate({ a, b }: LabPlanes, saturation: number, vibrance: number): void {
-  for (let i = 0; i < a.length; i++) {
-    const paleness = Math.max(0, 1 - Math.hypot(a[i]!, b[i]!) / VIVID);
-    const factor = (1 + saturation) * (1 + vibrance * paleness * paleness);
-    a[i]! *= factor;
-    b[i]! *= factor;
-  }
-}

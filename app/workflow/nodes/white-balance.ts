@@ -1,12 +1,8 @@
 // Warmer, cooler, greener, pinker; or neutral by the picture's mean. Lightness never changes.
-import { changeWhite, greyWorld, smallLab } from "../../imaging/index.ts";
+import { changeWhite, greyWorld, smallLab, whiteFactors } from "../../imaging/index.ts";
 import { float, pixelNode } from "../node.ts";
 import { changeInLab, imageInput, imageOutput } from "../pixels/lab-node.ts";
 
-/** X/Xn and Z/Zn of 4000 K daylight under D65: what white looks like at full warmth. */
-const WARM = { x: 1.0625, z: 0.592 } as const;
-/** The same for white with full tint: as far from neutral, along the axis from green to magenta. */
-const MAGENTA = { x: 1.2, z: 1.1 } as const;
 /** The side of the copy whose mean is taken, pixels. */
 const SMALL = 256;
 
@@ -49,12 +45,12 @@ export const whiteBalance = pixelNode({
   },
   outputs: [imageOutput],
   async run({ image, temperature, tint, auto }, context) {
-    const x = WARM.x ** temperature * MAGENTA.x ** tint;
-    const z = WARM.z ** temperature * MAGENTA.z ** tint;
+    const wished = whiteFactors(temperature, tint);
     const images = await changeInLab(image, context, async (picture) => {
       if (temperature === 0 && tint === 0 && auto === 0) return undefined;
       const mean = auto === 0 ? { xFactor: 1, zFactor: 1 } : greyWorld(await smallLab(picture, SMALL));
-      const [xFactor, zFactor] = [x * mean.xFactor ** auto, z * mean.zFactor ** auto];
+      const xFactor = wished.xFactor * mean.xFactor ** auto;
+      const zFactor = wished.zFactor * mean.zFactor ** auto;
       return { margin: 0, changes: "chroma", edit: (strip) => changeWhite(strip, xFactor, zFactor) };
     });
     return [images];
