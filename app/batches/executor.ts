@@ -18,6 +18,14 @@ export interface Job {
   readonly existing: "adopt" | "skip" | "overwrite";
   /** One photo in, one picture out; see jobGraphOf in app/workflow. */
   readonly graph: ApiGraph;
+  /** The network may see the photo smaller than the graph says where memory does not suffice. */
+  readonly mayShrink: boolean;
+  /** Keep the network's colours beside the result. */
+  readonly keepColours: boolean;
+  /** Absolute path of colours that an earlier job kept: they stand in for the network's. */
+  readonly colours: string | undefined;
+  /** Absolute path of the folder with the masks that the graph names; see maskName in app/workflow. */
+  readonly masks: string | undefined;
   /** ISO time, UTC, that is written into the result. */
   readonly createdAt: string;
 }
@@ -30,6 +38,10 @@ export interface PhotoResult {
   readonly width: number;
   readonly height: number;
   readonly format: OutputFormat;
+  /** The graph as it was run. */
+  readonly graph: ApiGraph;
+  /** Absolute path of the network's colours, where they were kept. */
+  readonly colours: string | undefined;
   readonly device: string;
   /** The networks that the graph runs; empty where it only works on pixels. */
   readonly models: readonly { readonly id: string; readonly sha256: string }[];
@@ -52,9 +64,10 @@ export interface Executor {
   readonly device: string;
   /**
    * Makes sure that this graph can be run here at all.
+   * @param needs networks: whether they have to be loaded; false where their answers are known
    * @throws AutochromeError "workflow-invalid", "model-missing", "model-damaged", "device-unavailable"
    */
-  prepare(graph: ApiGraph): Promise<void>;
+  prepare(graph: ApiGraph, needs: { readonly networks: boolean }): Promise<void>;
   /** Runs one job. An abort rejects with the signal's reason and leaves nothing behind. */
   run(job: Job, signal: AbortSignal): Promise<JobResult>;
   close(): Promise<void>;

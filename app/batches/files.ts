@@ -21,6 +21,8 @@ export interface FilesOptions {
   readonly out: string;
   readonly plan: Plan;
   readonly executor: string;
+  /** The variants of a file, where it is not all of them; results are not named after them then. */
+  readonly choose?: (path: string) => Promise<Iterable<number>>;
 }
 
 export interface QueuedFiles {
@@ -35,8 +37,8 @@ export interface QueuedFiles {
  * @throws AutochromeError "usage" when a result would land on an original, or when there are no photos at all
  */
 export async function queueFiles(library: Library, options: FilesOptions): Promise<QueuedFiles> {
-  const { sources, out, plan } = options;
-  const { format } = jobGraphOf(plan.graph);
+  const { sources, out, plan, choose = async () => plan.variants.keys() } = options;
+  const isNamed = plan.variants.length > 1 && options.choose === undefined;
   const realOut = await realTarget(out);
   for (const source of sources) {
     if ((await realTarget(source)) === realOut) throw overOriginals(basename(source));
@@ -44,7 +46,7 @@ export async function queueFiles(library: Library, options: FilesOptions): Promi
   const { roots, failed } = await resolveSources(sources, undefined);
   const problems = [...failed];
   const names = createNames();
-  const planned: { source: string; target: string }[] = [];
+  const planned: { source: string; target: string; variant: number }[] = [];
   const originals = new Set<string>();
   for (const root of roots) {
     for await (const found of walk([root], realOut)) {
@@ -54,9 +56,13 @@ export async function queueFiles(library: Library, options: FilesOptions): Promi
       }
       const below = root.kind === "file" ? basename(root.path) : relative(root.path, found.path);
       const { dir, name, ext } = parse(below);
-      const target = names(join(out, dir, name + (format === "same" ? ext : extensionFor(format))));
       originals.add(await realTarget(found.path));
-      planned.push({ source: found.path, target });
+      for (const variant of await choose(found.path)) {
+        const { name: called, graph } = plan.variants[variant]!;
+        const { format } = jobGraphOf(graph);
+        const end = (isNamed ? ` (${called})` : "") + (format === "same" ? ext : extensionFor(format));
+        planned.push({ source: found.path, target: names(join(out, dir, name + end)), variant });
+      }
     }
   }
   for (const { target } of planned) {
@@ -72,7 +78,7 @@ export async function queueFiles(library: Library, options: FilesOptions): Promi
   const batch = createBatch(
     library.db,
     { recipe: plan, executor: options.executor, priority: 0 },
-    planned.map(({ source, target }) => ({ source, target: () => target })),
+    planned.map(({ source, target, variant }) => ({ source, target: () => target, variant })),
   );
   return { batch, problems };
 }

@@ -4,8 +4,9 @@
 export type { Executor, Job, JobResult, PhotoResult } from "./executor.ts";
 export { createLocalExecutor } from "./executors/local.ts";
 export { queueFiles } from "./files.ts";
+export { keepMask } from "./masks.ts";
 export { isOwnerAlive, ownerName } from "./owner.ts";
-export { queuePhotos, reproduceVersion } from "./photos.ts";
+export { queuePhotos, reproduceVersion, type Selection, selectPhotos } from "./photos.ts";
 export { type Audience, names, type PromptEvent } from "./prompt-messages.ts";
 export {
   createPromptQueue,
@@ -17,5 +18,14 @@ export {
   type Submission,
   type Validate,
 } from "./prompts.ts";
-export { type ItemEvent, type Plan, type Progress, planSchema, type RunOptions, runBatch } from "./run.ts";
+export {
+  type ItemEvent,
+  type Plan,
+  type Progress,
+  planSchema,
+  type RunOptions,
+  runBatch,
+  type Variant,
+} from "./run.ts";
 export { createSurroundings, type Surroundings, type SurroundingsOptions } from "./surroundings.ts";
+export { openTuning, queueTuning, type TuningTable } from "./tuning.ts";

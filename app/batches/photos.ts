@@ -1,7 +1,7 @@
 // Photos of the library as items of a batch, and a version's record run again.
 // Owns: where results lie in a library folder. Must never: put two results in one file.
 import { mkdir, unlink } from "node:fs/promises";
-import { dirname } from "node:path";
+import { dirname, join } from "node:path";
 import { z } from "zod";
 import {
   type Batch,
@@ -9,15 +9,20 @@ import {
   findVersion,
   getPhoto,
   type Library,
+  type Photo,
   photosOf,
 } from "../catalogue/index.ts";
 import { AutochromeError } from "../kernel/index.ts";
 import { apiGraphSchema } from "../workflow/index.ts";
 import type { Executor, JobResult } from "./executor.ts";
+import { masksFolder } from "./masks.ts";
 import type { Plan } from "./run.ts";
 
 /** What of a version's parameters is looked at: see run.ts. */
-const recordedModels = z.object({ models: z.array(z.object({ id: z.string(), sha256: z.string() })) });
+const recordedSchema = z.object({
+  models: z.array(z.object({ id: z.string(), sha256: z.string() })),
+  tunes: z.string().optional(),
+});
 
 export interface Selection {
   /** Photo ids. */
@@ -26,28 +31,35 @@ export interface Selection {
   readonly album?: string;
 }
 
-/** Queues photos of the library. @throws AutochromeError "not-found" for unknown ids or albums, "usage" for none */
+/** The photos that are meant. @throws AutochromeError "not-found" for unknown ids or albums */
+export function selectPhotos(library: Library, { photos, album }: Selection): Iterable<Photo> {
+  if (photos !== undefined) return photos.map((id) => getPhoto(library, id));
+  return photosOf(library, { missing: false, ...(album === undefined ? {} : { album }) });
+}
+
+/**
+ * Queues photos of the library, each with every variant of the plan.
+ * @param choose the variants of a photo, where it is not all of them
+ * @throws AutochromeError "not-found" for unknown ids or albums, "usage" for none
+ */
 export function queuePhotos(
   library: Library,
   selection: Selection,
   plan: Plan,
   how: { readonly executor: string; readonly priority: number },
+  choose: (photo: Photo) => Iterable<number> = () => plan.variants.keys(),
 ): Batch {
   function* items() {
-    const photos =
-      selection.photos === undefined
-        ? photosOf(library, {
-            missing: false,
-            ...(selection.album === undefined ? {} : { album: selection.album }),
-          })
-        : selection.photos.map((id) => getPhoto(library, id));
-    for (const photo of photos) {
-      yield {
-        photoId: photo.id,
-        source: photo.path,
-        sourceHash: photo.hash,
-        target: (itemId: string) => `versions/${itemId.slice(-2)}/${itemId}`,
-      };
+    for (const photo of selectPhotos(library, selection)) {
+      for (const variant of choose(photo)) {
+        yield {
+          photoId: photo.id,
+          source: photo.path,
+          sourceHash: photo.hash,
+          target: (itemId: string) => `versions/${itemId.slice(-2)}/${itemId}`,
+          variant,
+        };
+      }
     }
   }
   return createBatch(library.db, { recipe: plan, ...how }, items());
@@ -74,6 +86,7 @@ export async function reproduceVersion(
       "Choose one of the photo's versions.",
     );
   }
+  const record = recordedSchema.safeParse(version.parameters).data;
   await mkdir(dirname(target), { recursive: true });
   const result = await executor.run(
     {
@@ -83,12 +96,19 @@ export async function reproduceVersion(
       target,
       existing: "skip",
       graph: apiGraphSchema.parse(version.workflow),
+      mayShrink: false,
+      keepColours: false,
+      // A tuned version was made of kept colours; its own are the same.
+      colours:
+        record?.tunes === undefined || version.chroma === undefined
+          ? undefined
+          : join(library.folder, version.chroma),
+      masks: masksFolder(library),
       createdAt: version.createdAt,
     },
     signal,
   );
-  const recorded = recordedModels.safeParse(version.parameters).data?.models ?? [];
-  const other = recorded.find(
+  const other = record?.models.find(
     ({ id, sha256 }) =>
       result.status === "done" && !result.models.some((used) => used.id === id && used.sha256 === sha256),
   );

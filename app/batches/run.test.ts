@@ -14,8 +14,9 @@ import type { Executor, Job, JobResult } from "./executor.ts";
 import { type ItemEvent, type Plan, runBatch } from "./run.ts";
 
 const PLAN: Plan = {
-  graph: await readPreset("quick"),
+  variants: [{ name: "quick", graph: await readPreset("quick") }],
   existing: "skip",
+  mayShrink: false,
 };
 
 let library: Library;
@@ -37,6 +38,8 @@ const DONE: JobResult = {
   width: 1,
   height: 1,
   format: "jpeg",
+  graph: {},
+  colours: undefined,
   device: "none",
   models: [],
   networkMs: 0,

@@ -13,6 +13,7 @@ import {
   countItems,
   extendLeases,
   failItem,
+  findVersion,
   getBatch,
   type Library,
   type NewVersion,
@@ -27,22 +28,32 @@ import {
   SOFTWARE,
   toErrorRecord,
 } from "../kernel/index.ts";
-import { apiGraphSchema, isLink } from "../workflow/index.ts";
+import { type ApiGraph, apiGraphSchema, isLink } from "../workflow/index.ts";
 import type { Executor, JobResult, PhotoResult } from "./executor.ts";
+import { masksFolder } from "./masks.ts";
 import { isOwnerAlive, ownerName } from "./owner.ts";
 
-/** What a batch does to each of its items; stored with it. */
+/** What a batch does to its items; stored with it. */
 export const planSchema = z.strictObject({
-  graph: apiGraphSchema,
+  /** Each item names one of them: photos may go through several, to choose from. */
+  variants: z.array(z.strictObject({ name: z.string(), graph: apiGraphSchema })).min(1),
   existing: z.enum(["adopt", "skip", "overwrite"]),
+  /** The network may see photos smaller than the graphs say where memory does not suffice. */
+  mayShrink: z.boolean(),
+  /** Items tune the colours of versions: no network has to be ready. */
+  tunes: z.boolean().default(false),
 });
-export type Plan = Readonly<z.infer<typeof planSchema>>;
+type StoredPlan = Readonly<z.infer<typeof planSchema>>;
+export type Plan = Omit<StoredPlan, "tunes"> & Partial<Pick<StoredPlan, "tunes">>;
+export type Variant = Plan["variants"][number];
 
 /** What versions that no network had a part in have for a model. */
 const NO_MODEL = "none";
 
 export interface ItemEvent {
   readonly item: BatchItem;
+  /** Which variant it is, where there are several. */
+  readonly variant: string | undefined;
   readonly status: "done" | "skipped" | "failed" | "cancelled";
   readonly result?: JobResult;
   readonly error?: ErrorRecord;
@@ -88,7 +99,7 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
   const log = options.log.child({ batch: batch.id });
   const owner = ownerName();
   releaseDead(db, isOwnerAlive, Date.now());
-  await executor.prepare(plan.graph);
+  for (const { graph } of plan.variants) await executor.prepare(graph, { networks: !plan.tunes });
 
   const under = new Map<string, { readonly abort: AbortController; readonly work: Promise<void> }>();
   const started = Date.now();
@@ -107,7 +118,8 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
     finished++;
     const left = counts.queued + counts.running;
     const remainingMs = ((Date.now() - started) / finished) * left;
-    options.onItem?.({ item, ms, progress: { counts: { ...counts }, remainingMs }, ...event });
+    const variant = plan.variants.length > 1 ? plan.variants[item.variant]?.name : undefined;
+    options.onItem?.({ item, variant, ms, progress: { counts: { ...counts }, remainingMs }, ...event });
   };
 
   async function work(item: BatchItem, signal: AbortSignal): Promise<void> {
@@ -121,7 +133,11 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
           sourceHash: item.sourceHash,
           target: isAbsolute(item.target) ? item.target : join(library.folder, item.target),
           existing: plan.existing,
-          graph: plan.graph,
+          graph: graphOf(plan, item),
+          mayShrink: plan.mayShrink,
+          keepColours: item.photoId !== undefined,
+          colours: coloursOf(library, item),
+          masks: item.photoId === undefined ? undefined : masksFolder(library),
           createdAt: item.startedAt ?? batch.createdAt,
         },
         signal,
@@ -130,7 +146,7 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
       const version =
         item.photoId === undefined || result.status !== "done"
           ? undefined
-          : versionOf(library, batch, plan, item, result);
+          : versionOf(library, batch, item, result);
       const mine = completeItem(db, item, owner, {
         ms,
         result,
@@ -199,26 +215,26 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
   return countItems(db, batch.id);
 }
 
-function versionOf(
-  library: Library,
-  batch: Batch,
-  plan: Plan,
-  item: BatchItem,
-  result: PhotoResult,
-): NewVersion {
+function versionOf(library: Library, batch: Batch, item: BatchItem, result: PhotoResult): NewVersion {
   const [first] = result.models;
   return {
     id: newId(),
     photoId: item.photoId ?? "",
     itemId: item.id,
-    file: relative(library.folder, result.output).split(sep).join("/"),
+    file: withinLibrary(library, result.output),
     fileHash: result.outputHash,
     width: result.width,
     height: result.height,
     format: result.format,
+    chroma: result.colours === undefined ? undefined : withinLibrary(library, result.colours),
     sourceHash: result.sourceHash,
-    workflow: plan.graph,
-    parameters: { nodes: widgetsOf(plan), models: result.models },
+    workflow: result.graph,
+    parameters: {
+      nodes: widgetsOf(result.graph),
+      models: result.models,
+      // Its colours came from that version's, rounded as they are kept.
+      ...(item.tunes === undefined ? {} : { tunes: item.tunes }),
+    },
     // A graph may run several; all are among the parameters.
     modelId: first?.id ?? NO_MODEL,
     modelSha256: first?.sha256 ?? "",
@@ -229,7 +245,7 @@ function versionOf(
   };
 }
 
-function planOf(batch: Batch): Plan {
+function planOf(batch: Batch): StoredPlan {
   const plan = planSchema.safeParse(batch.recipe);
   if (plan.success) return plan.data;
   throw new AutochromeError(
@@ -240,10 +256,33 @@ function planOf(batch: Batch): Plan {
   );
 }
 
-/** The widgets of the graph's nodes, by node id. */
-function widgetsOf(plan: Plan): Record<string, Record<string, unknown>> {
+function withinLibrary(library: Library, path: string): string {
+  return relative(library.folder, path).split(sep).join("/");
+}
+
+function graphOf(plan: Plan, item: BatchItem): ApiGraph {
+  const variant = plan.variants[item.variant];
+  if (variant === undefined)
+    throw new Error(`item ${item.id} is of variant ${item.variant}, which is not there`);
+  return variant.graph;
+}
+
+/** Absolute path of the colours that an item tunes. @throws AutochromeError "not-found" where its version is gone */
+function coloursOf(library: Library, item: BatchItem): string | undefined {
+  if (item.tunes === undefined) return undefined;
+  const chroma = findVersion(library.db, item.tunes)?.chroma;
+  if (chroma !== undefined) return join(library.folder, chroma);
+  throw new AutochromeError(
+    "not-found",
+    "The version whose colours were to be tuned is gone.",
+    "Colour the photo anew, then tune that version.",
+  );
+}
+
+/** The widgets of a graph's nodes, by node id. */
+function widgetsOf(graph: ApiGraph): Record<string, Record<string, unknown>> {
   return Object.fromEntries(
-    Object.entries(plan.graph).map(([id, { inputs }]) => [
+    Object.entries(graph).map(([id, { inputs }]) => [
       id,
       Object.fromEntries(Object.entries(inputs).filter(([, value]) => !isLink(value))),
     ]),

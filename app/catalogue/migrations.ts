@@ -229,4 +229,15 @@ export const MIGRATIONS: readonly Migration[] = [
       CREATE INDEX prompt_turn ON prompt (state, number, seq);
     `,
   },
+  {
+    number: 3,
+    about: "variants, and colours that can be tuned",
+    sql: `
+      ALTER TABLE batch_item ADD COLUMN variant INTEGER NOT NULL DEFAULT 0;  -- which of the recipe's variants
+      -- The version whose colours this item tunes instead of running the network.
+      ALTER TABLE batch_item ADD COLUMN tunes TEXT REFERENCES version (id) ON DELETE SET NULL;
+      CREATE INDEX batch_item_tunes ON batch_item (tunes) WHERE tunes IS NOT NULL;
+      ALTER TABLE version ADD COLUMN chroma TEXT;  -- the network's colours: relative to the library folder; NULL: not kept
+    `,
+  },
 ];

@@ -30,6 +30,10 @@ export interface BatchItem {
   /** What the source has to be, where that is known: sha256, hex. */
   readonly sourceHash: string | undefined;
   readonly target: string;
+  /** Which of the recipe's variants. */
+  readonly variant: number;
+  /** The version whose colours it tunes. */
+  readonly tunes: string | undefined;
   readonly state: ItemState;
   readonly attempts: number;
   /** ISO time of the first attempt. */
@@ -47,6 +51,10 @@ export interface NewItem {
   readonly sourceHash?: string;
   /** Given the item's id. */
   readonly target: (itemId: string) => string;
+  /** Which of the recipe's variants; 0 unless said otherwise. */
+  readonly variant?: number;
+  /** A version's id. */
+  readonly tunes?: string;
 }
 
 /** From this many attempts on, an item whose process died goes behind the others: it may be what killed it. */
@@ -84,6 +92,8 @@ export function createBatch(
           source: item.source,
           source_hash: item.sourceHash ?? null,
           target: item.target(id),
+          variant: item.variant ?? 0,
+          tunes: item.tunes ?? null,
           state: "queued",
         }),
       );
@@ -388,7 +398,7 @@ function toBatch(row: BatchTable): Batch {
 }
 
 type ItemRow = {
-  [Column in keyof BatchItemTable]: Column extends "attempts" ? number : BatchItemTable[Column];
+  [Column in keyof BatchItemTable]: Column extends "attempts" | "variant" ? number : BatchItemTable[Column];
 };
 
 function toItem(row: ItemRow): BatchItem {
@@ -400,6 +410,8 @@ function toItem(row: ItemRow): BatchItem {
     source: row.source,
     sourceHash: row.source_hash ?? undefined,
     target: row.target,
+    variant: row.variant,
+    tunes: row.tunes ?? undefined,
     state: row.state as ItemState, // the table's own CHECK allows no other
     attempts: row.attempts,
     startedAt: row.started_at ?? undefined,

@@ -103,6 +103,8 @@ export interface BatchItemTable {
   ms: number | null;
   result: string | null;
   error: string | null;
+  variant: Generated<number>;
+  tunes: string | null;
 }
 
 export interface VersionTable {
@@ -126,6 +128,7 @@ export interface VersionTable {
   review: Generated<string>;
   rating: number | null;
   note: string | null;
+  chroma: string | null;
 }
 
 export interface SettingTable {

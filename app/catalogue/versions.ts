@@ -15,6 +15,8 @@ export interface NewVersion {
   readonly width: number;
   readonly height: number;
   readonly format: string;
+  /** The network's colours, kept for tuning: relative to the library folder, with "/". */
+  readonly chroma: string | undefined;
   /** sha256 of the original, hex. */
   readonly sourceHash: string;
   /** The graph that was run, in ComfyUI's API format. */
@@ -61,6 +63,7 @@ export function insertVersion(db: Database, version: NewVersion): void {
       created_at: version.createdAt,
       rating: null,
       note: null,
+      chroma: version.chroma ?? null,
     }),
   );
 }
@@ -113,6 +116,7 @@ function toVersion(row: VersionRow): Version {
     width: row.width,
     height: row.height,
     format: row.format,
+    chroma: row.chroma ?? undefined,
     sourceHash: row.source_hash,
     workflow: JSON.parse(row.workflow),
     parameters: JSON.parse(row.parameters),

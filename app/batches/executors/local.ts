@@ -1,7 +1,7 @@
 // The executor on this computer: each job is a run of its graph.
 // Owns: what a graph may reach while it runs for a job: the photo, and the one result. Must never: touch the queue.
 import { mkdir, stat } from "node:fs/promises";
-import { basename, dirname, extname } from "node:path";
+import { basename, dirname, extname, join } from "node:path";
 import {
   extensionFor,
   type ImageFacts,
@@ -15,10 +15,13 @@ import {
   type ApiGraph,
   createGraphCache,
   type GraphFiles,
+  isMaskName,
+  isTunable,
   type JobGraph,
   jobGraphOf,
   modelsIn,
   runGraph,
+  smallerGraph,
   validatePrompt,
   type World,
   type Written,
@@ -27,6 +30,7 @@ import {
 } from "../../workflow/index.ts";
 import type { Executor, Job, JobResult, PhotoResult } from "../executor.ts";
 import type { Surroundings } from "../surroundings.ts";
+import { createJobColorizer } from "./kept-colours.ts";
 
 /** More jobs than threads, so that no thread waits while the network works. */
 const EXTRA_JOBS = 2;
@@ -38,11 +42,15 @@ export function createLocalExecutor(surroundings: Surroundings): Executor {
   return {
     name: "local",
     capacity: workers.threads + EXTRA_JOBS,
-    device: colorizer.device,
-    async prepare(graph) {
+    get device() {
+      return colorizer.device;
+    },
+    async prepare(graph, { networks }) {
       const form = jobGraphOf(graph);
-      const world = { ...surroundings, files: onlyPhoto(form, "") };
+      // Masks are looked for when a job brings them.
+      const world = { ...surroundings, files: onlyPhoto(form, "", "") };
       validated(graph, form, world);
+      if (!networks) return;
       for (const model of modelsIn(graph, world)) await colorizer.warm(model);
     },
     async run(job, signal) {
@@ -56,10 +64,37 @@ export function createLocalExecutor(surroundings: Surroundings): Executor {
           : adopt(job, facts, target, format, surroundings, form);
       }
       await mkdir(dirname(target), { recursive: true });
-      return { status: "done", ...(await colour(job, form, format, target, surroundings, signal)) };
+      return {
+        status: "done",
+        ...(await colourAsLargeAsCan(job, form, format, target, surroundings, signal)),
+      };
     },
     close: async () => undefined,
   };
+}
+
+/** Where memory does not suffice and the size was not chosen by hand, the network sees the photo smaller. */
+async function colourAsLargeAsCan(
+  job: Job,
+  form: JobGraph,
+  format: OutputFormat,
+  target: string,
+  surroundings: Surroundings,
+  signal: AbortSignal,
+): Promise<PhotoResult> {
+  const notes: string[] = [];
+  for (let { graph } = job; ; ) {
+    try {
+      const result = await colour({ ...job, graph }, form, format, target, surroundings, signal);
+      return { ...result, notes: [...notes, ...result.notes] };
+    } catch (thrown) {
+      const smaller = job.mayShrink ? smallerGraph(graph) : undefined;
+      const isMemory = thrown instanceof AutochromeError && thrown.code === "out-of-memory";
+      if (!isMemory || smaller === undefined) throw thrown;
+      graph = smaller.graph;
+      notes[0] = `Memory did not suffice, so the network saw this photo at ${smaller.modelSize}.`;
+    }
+  }
 }
 
 async function colour(
@@ -77,8 +112,12 @@ async function colour(
     throw changed(source, "since it was imported");
   }
   let result: (Written & { readonly outputHash: string }) | undefined;
+  const known = job.colours === undefined ? undefined : await surroundings.workers.readChroma(job.colours);
+  const { colorizer, given } = createJobColorizer(surroundings.colorizer, known);
+  const keptAt = coloursPath(target);
+  let kept: string | undefined;
   const files: GraphFiles = {
-    ...onlyPhoto(form, source),
+    ...onlyPhoto(form, source, job.masks),
     async save(_, write) {
       if (result !== undefined) throw severalPictures();
       result = await writeAtomically(
@@ -87,6 +126,11 @@ async function colour(
         async (temporary) => {
           const written = await write(temporary);
           if ((await identity(source)) !== before) throw changed(source, "while it was being coloured");
+          const colours = given();
+          if (job.keepColours && colours !== undefined && isTunable(job.graph)) {
+            await surroundings.workers.writeChroma(keptAt, colours.chroma, colours.origin);
+            kept = keptAt;
+          }
           return { ...written, outputHash: await surroundings.workers.hash(temporary) };
         },
       );
@@ -98,7 +142,7 @@ async function colour(
     hash: async (path: string, stop?: AbortSignal) =>
       path === source ? sourceHash : surroundings.workers.hash(path, stop),
   };
-  const world = { ...surroundings, workers, files };
+  const world = { ...surroundings, workers, colorizer, files };
   const graph = validated(withSettings(job.graph, { format }), form, world);
   const run = await runGraph({
     graph,
@@ -119,7 +163,9 @@ async function colour(
     width,
     height,
     format,
-    device: surroundings.colorizer.device,
+    graph: job.graph,
+    colours: kept,
+    device: devicesOf(making),
     models: [
       ...new Map(making.map((step) => [step.model, { id: step.model, sha256: step.modelSha256 }])).values(),
     ],
@@ -138,9 +184,11 @@ async function adopt(
   form: JobGraph,
 ): Promise<JobResult> {
   const { workers, colorizer, limits } = surroundings;
+  const kept = coloursPath(output);
+  const colours = await workers.readChroma(kept).catch(() => undefined);
   const [outputHash, sourceHash] = await Promise.all([workers.hash(output), workers.hash(job.source)]);
   const { width, height } = await inspectImage(output, limits);
-  const world = { ...surroundings, files: onlyPhoto(form, job.source) };
+  const world = { ...surroundings, files: onlyPhoto(form, job.source, job.masks) };
   return {
     status: "done",
     output,
@@ -149,18 +197,33 @@ async function adopt(
     width,
     height,
     format,
-    device: colorizer.device,
+    graph: job.graph,
+    colours: colours === undefined ? undefined : kept,
+    device: colours?.origin.device ?? colorizer.device,
     models: modelsIn(job.graph, world).map(({ id, sha256 }) => ({ id, sha256 })),
     networkMs: 0,
     notes: facts.notes,
   };
 }
 
-/** Files of a graph that may read the photo and nothing else. */
-function onlyPhoto(form: JobGraph, source: string): GraphFiles {
+/** Where the network's colours of a result are kept. */
+function coloursPath(target: string): string {
+  return `${target.slice(0, target.length - extname(target).length)}.colours.png`;
+}
+
+function devicesOf(making: Written["making"]): string {
+  const devices = [...new Set(making.map((step) => step.device))];
+  return devices.length === 0 ? "cpu" : devices.join("+");
+}
+
+/** Files of a graph that may read the photo and the masks made for it, and nothing else. */
+function onlyPhoto(form: JobGraph, source: string, masks?: string): GraphFiles {
   return {
     list: () => form.photoNames,
-    find: (name) => (form.photoNames.includes(name) ? source : undefined),
+    find(name) {
+      if (form.photoNames.includes(name)) return source;
+      return masks !== undefined && isMaskName(name) ? join(masks, name) : undefined;
+    },
     save: async () => {
       throw new Error("nothing is saved here");
     },
