@@ -5,19 +5,19 @@ precision (computed in single), and proof that it computes what the network comp
 """
 
 import argparse
-import tempfile
+import sys
 from pathlib import Path
 
 import numpy as np
-import onnx
 import onnxruntime
 import torch
-from onnx import TensorProto, helper, numpy_helper
 
 from encoder_lite import Same
 from network import SHAPES, Colorizer
 
-OPSET = 17
+sys.path.append(str(Path(__file__).resolve().parents[1] / "export"))
+from onnx_file import halve_weights, trace, write  # noqa: E402
+
 CHECKED = [(1, 128, 128), (1, 256, 256), (1, 512, 512), (1, 192, 320), (2, 256, 256), (1, 64, 96)]
 
 
@@ -39,45 +39,11 @@ def load_network(checkpoint: Path, gain: float) -> Colorizer:
 
 def export(network: Colorizer, out: Path, metadata: dict[str, str]) -> float:
     """Writes the file and returns the largest difference from the network over CHECKED, in Lab units."""
-    with tempfile.TemporaryDirectory() as folder:
-        plain = Path(folder) / "plain.onnx"
-        axes = {0: "batch", 2: "height", 3: "width"}
-        torch.onnx.export(
-            network,
-            (torch.rand(1, 3, 256, 256),),
-            plain,
-            dynamo=False,
-            opset_version=OPSET,
-            input_names=["input"],
-            output_names=["output"],
-            dynamic_axes={"input": axes, "output": axes},
-        )
-        model = halve_weights(onnx.load(plain))
-    helper.set_model_props(model, metadata)
-    onnx.checker.check_model(model)
     temporary = out.with_suffix(".tmp")
-    onnx.save(model, temporary)
+    write(halve_weights(trace(network)), temporary, metadata)
     difference = compare(network, temporary)
     temporary.replace(out)
     return difference
-
-
-def halve_weights(model: onnx.ModelProto) -> onnx.ModelProto:
-    """Stores large weights as float16, each behind a Cast that the runtime folds when it loads the model."""
-    graph = model.graph
-    casts = []
-    for weight in list(graph.initializer):
-        if weight.data_type != TensorProto.FLOAT or np.prod(weight.dims) < 256:
-            continue
-        values = numpy_helper.to_array(weight).astype(np.float16)
-        stored = numpy_helper.from_array(values, weight.name + "_half")
-        casts.append(helper.make_node("Cast", [stored.name], [weight.name], to=TensorProto.FLOAT))
-        graph.initializer.remove(weight)
-        graph.initializer.append(stored)
-    nodes = list(graph.node)
-    del graph.node[:]
-    graph.node.extend(casts + nodes)
-    return model
 
 
 def compare(network: Colorizer, file: Path) -> float:
