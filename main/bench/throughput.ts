@@ -1,18 +1,18 @@
 // Throughput of colouring files, beside its two bare halves over the same files: the network alone, and decode + encode
 // alone over all cores. Also how long the engine's event loop was held up meanwhile, and importing beside bare thumbnails.
-import { mkdir, mkdtemp, readdir, readFile, rm } from "node:fs/promises";
+import { mkdir, mkdtemp, readdir, rm } from "node:fs/promises";
 import { availableParallelism, tmpdir } from "node:os";
-import { join } from "node:path";
+import { dirname, join } from "node:path";
 import { monitorEventLoopDelay } from "node:perf_hooks";
-import { InferenceSession, Tensor } from "onnxruntime-node";
 import sharp from "sharp";
 import { createLocalExecutor, createSurroundings, queueFiles, runBatch } from "../../app/batches/index.ts";
 import { importPhotos, openLibrary } from "../../app/catalogue/index.ts";
-import { networkSize } from "../../app/colorize/index.ts";
+import { type Device, networkSize } from "../../app/colorize/index.ts";
 import { closeMetadata, createPixelWorkers } from "../../app/imaging/index.ts";
 import { silentLogger } from "../../app/kernel/index.ts";
-import { findModel } from "../../app/modelstore/index.ts";
+import { embeddedModel, type Model } from "../../app/modelstore/index.ts";
 import { readPreset, withSettings } from "../../app/workflow/index.ts";
+import { bareLoop } from "./bare-loop.ts";
 
 const CORES = availableParallelism();
 const ROUNDS = 2;
@@ -41,7 +41,12 @@ export interface ImportFigures {
 }
 
 /** Photographs with structure and grain, so that codecs work as on real ones. */
-async function makePhotos(folder: string, count: number, width: number, height: number): Promise<void> {
+export async function makePhotos(
+  folder: string,
+  count: number,
+  width: number,
+  height: number,
+): Promise<void> {
   await mkdir(folder, { recursive: true });
   for (let i = 0; i < count; i++) {
     const base = await sharp({
@@ -77,16 +82,21 @@ async function makePhotos(folder: string, count: number, width: number, height: 
   }
 }
 
-/** @param quality of the JPEGs that are written; at 100 their lightness is kept through the format's rounding */
-export async function benchThroughput(
-  quality: number,
-  count = 16,
-  width = 3000,
-  height = 2000,
-): Promise<ThroughputFigures> {
+export interface ThroughputOptions {
+  /** Of the JPEGs that are written; at 100 their lightness is kept through the format's rounding. */
+  readonly quality: number;
+  readonly model?: Model;
+  readonly modelSize?: number;
+  /** What runs the network; the CPU unless said otherwise. */
+  readonly device?: Device;
+  readonly count?: number;
+}
+
+export async function benchThroughput(options: ThroughputOptions): Promise<ThroughputFigures> {
+  const { quality, model = embeddedModel(), modelSize = model.input.standard, count = 16 } = options;
+  const { device = { provider: "cpu" } } = options;
+  const [width, height] = [3000, 2000];
   const folder = await mkdtemp(join(tmpdir(), "autochrome-bench-"));
-  const model = findModel("autochrome-small");
-  const modelSize = model.input.standard;
   const settings = { model: model.id, modelSize, format: "same", quality } as const;
   const graph = withSettings(await readPreset("quick"), settings);
   const surroundings = createSurroundings({
@@ -94,14 +104,16 @@ export async function benchThroughput(
     inferenceThreads: CORES,
     limits: { maxMegapixels: 600 },
     imageModels: join(folder, "image-models"),
+    models: dirname(model.path),
+    device: { choose: async () => device, mayFallBack: false, onFailed: () => undefined },
     log: silentLogger(),
   });
   const executor = createLocalExecutor(surroundings);
   try {
     const photos = join(folder, "in");
     await makePhotos(photos, count, width, height);
-    const size = networkSize({ width, height }, modelSize, true);
-    await executor.prepare(graph);
+    const size = networkSize(model.input, { width, height }, modelSize, true);
+    await executor.prepare(graph, { networks: true });
     const delay = monitorEventLoopDelay({ resolution: 1 });
     const best = { colorize: 0, network: 0, codec: 0 };
     for (let round = 0; round < ROUNDS; round++) {
@@ -110,7 +122,7 @@ export async function benchThroughput(
       const { batch } = await queueFiles(library, {
         sources: [photos],
         out: join(folder, `out-${round}`),
-        plan: { graph, existing: "skip" },
+        plan: { variants: [{ name: "quick", graph }], existing: "skip", mayShrink: false },
         executor: "local",
       });
       delay.enable();
@@ -123,7 +135,8 @@ export async function benchThroughput(
       );
       delay.disable();
       library.close();
-      best.network = Math.max(best.network, await pace(count, () => networkLoop(model.path, size, count)));
+      const loop = { path: model.path, threads: CORES, ...size, batch: 1, count };
+      best.network = Math.max(best.network, (await bareLoop(device, loop)).perSecond);
       best.codec = Math.max(
         best.codec,
         await pace(count, () => codecLoop(photos, join(folder, "codec"), quality)),
@@ -181,18 +194,6 @@ export async function benchImport(count = 60, width = 3000, height = 2000): Prom
     await closeMetadata();
     await rm(folder, { recursive: true });
   }
-}
-
-async function networkLoop(
-  path: string,
-  size: { width: number; height: number },
-  count: number,
-): Promise<void> {
-  const session = await InferenceSession.create(await readFile(path), { intraOpNumThreads: CORES });
-  const data = new Float32Array(3 * size.width * size.height).fill(0.5);
-  const feeds = { [session.inputNames[0]!]: new Tensor("float32", data, [1, 3, size.height, size.width]) };
-  for (let i = 0; i < count; i++) await session.run(feeds);
-  await session.release();
 }
 
 function codecLoop(photos: string, out: string, quality: number): Promise<void> {

@@ -8,7 +8,7 @@ import { z } from "zod";
 import { createLocalExecutor, createSurroundings, queuePhotos, runBatch } from "../../app/batches/index.ts";
 import { chosenVersion, importPhotos, openLibrary, photosOf } from "../../app/catalogue/index.ts";
 import { createLogger } from "../../app/kernel/index.ts";
-import { findModel } from "../../app/modelstore/index.ts";
+import { embeddedModel } from "../../app/modelstore/index.ts";
 import { readPreset, withSettings } from "../../app/workflow/index.ts";
 import { createOutput, duration } from "../cli/output.ts";
 import { makeComparisonPage } from "./comparison-page.ts";
@@ -24,7 +24,7 @@ const samplesSchema = z.object({
 const output = createOutput(false);
 const { samples } = samplesSchema.parse(JSON.parse(await readFile(join(SAMPLES, "samples.json"), "utf8")));
 const titles = new Map(samples.map(({ file, title }) => [file, title]));
-const model = findModel("autochrome-small");
+const model = embeddedModel();
 const threads = availableParallelism();
 const log = createLogger("warn");
 
@@ -35,6 +35,7 @@ const surroundings = createSurroundings({
   inferenceThreads: threads,
   limits: { maxMegapixels: 100 },
   imageModels: join(OUT, "image-models"),
+  models: join(OUT, "models"),
   log,
 });
 const executor = createLocalExecutor(surroundings);
@@ -52,7 +53,7 @@ try {
   const batch = queuePhotos(
     library,
     { album: "Samples" },
-    { graph, existing: "adopt" },
+    { variants: [{ name: "quick", graph }], existing: "adopt", mayShrink: true },
     { executor: "local", priority: 0 },
   );
   const counts = await runBatch({
