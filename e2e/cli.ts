@@ -33,7 +33,13 @@ export function start(args: readonly string[], environment: Record<string, strin
     Object.entries(process.env).filter(([name]) => !name.startsWith("AUTOCHROME_")),
   );
   const child = spawn(process.execPath, [ENTRY, ...args, "--json"], {
-    env: { ...clean, AUTOCHROME_CONFIG: "/nonexistent/config.json", ...environment },
+    // On the CPU, so that results are the same bytes wherever the tests run.
+    env: {
+      ...clean,
+      AUTOCHROME_CONFIG: "/nonexistent/config.json",
+      AUTOCHROME_DEVICE: "cpu",
+      ...environment,
+    },
     stdio: ["ignore", "pipe", "pipe"],
     detached: true, // a process group of its own, as a terminal gives it
   });

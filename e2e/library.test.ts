@@ -100,6 +100,7 @@ describe("the library", () => {
       inferenceThreads: 1,
       limits: { maxMegapixels: 100 },
       imageModels: join(root, "image-models"),
+      models: join(root, "models"),
       log: silentLogger(),
     });
     const executor = createLocalExecutor(surroundings);

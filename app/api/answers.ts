@@ -61,6 +61,11 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   "not-found": 404,
   "model-missing": 404,
   "output-exists": 409,
+  "model-damaged": 409,
+  "model-unfit": 400,
+  "pack-invalid": 400,
+  "no-network": 502,
+  "download-failed": 502,
   "library-busy": 503,
   "disk-full": 507,
 };

@@ -53,6 +53,7 @@ export async function startService(
     inferenceThreads: 1,
     limits: { maxMegapixels: 600 },
     imageModels: join(data, "models"),
+    models: join(data, "colouring-models"),
     log,
   });
   const world = { ...surroundings, files: folders };

@@ -5,7 +5,6 @@ import { stat } from "node:fs/promises";
 import { arch, freemem, platform, release, totalmem } from "node:os";
 import { z } from "@hono/zod-openapi";
 import { VERSION } from "../kernel/index.ts";
-import { listModels } from "../modelstore/index.ts";
 import {
   listPresets,
   nodeTranslations,
@@ -87,7 +86,7 @@ export function systemRoutes(routes: ApiRoutes, options: SystemOptions): void {
     },
   );
   templateRoutes(routes);
-  modelRoutes(routes);
+  modelRoutes(routes, world);
 }
 
 /** The presets, as the front end's template browser takes them: by collection, and each in the editor's format. */
@@ -147,7 +146,7 @@ function stats(world: World) {
   };
 }
 
-function modelRoutes(routes: ApiRoutes): void {
+function modelRoutes(routes: ApiRoutes, world: World): void {
   const tag = "Models";
   const files = z.array(
     z.object({
@@ -184,7 +183,7 @@ function modelRoutes(routes: ApiRoutes): void {
     },
     (c, { param }) => {
       known(param("folder"));
-      return c.json(listModels().map((model) => model.id));
+      return c.json(world.models.list().map((model) => model.id));
     },
   );
   endpoint(
@@ -214,7 +213,7 @@ function modelRoutes(routes: ApiRoutes): void {
     },
     async (c, { param }) => {
       known(param("folder"));
-      const found = listModels().map(async ({ id, path, size }) => {
+      const found = world.models.list().map(async ({ id, path, size }) => {
         const facts = await stat(path).catch(() => undefined);
         const [modified, created] = [facts?.mtimeMs ?? 0, facts?.birthtimeMs ?? 0];
         return { name: id, pathIndex: 0, modified: modified / 1000, created: created / 1000, size };

@@ -4,7 +4,7 @@ import { enableCompileCache } from "node:module";
 // Must never: do the work; each command has a file of its own in commands/, loaded when it is asked for.
 import { availableParallelism } from "node:os";
 import { Command, CommanderError, InvalidArgumentError, Option } from "commander";
-import { AutochromeError, toErrorRecord, VERSION } from "../../app/kernel/index.ts";
+import { AutochromeError, configSchema, toErrorRecord, VERSION } from "../../app/kernel/index.ts";
 import { EXIT } from "./exit.ts";
 import { createOutput, type Output } from "./output.ts";
 
@@ -13,6 +13,11 @@ const FORMATS = ["jpeg", "png", "tiff", "webp", "avif"];
 /** Parses the arguments and runs the command. @returns the exit code */
 export async function main(argv: readonly string[]): Promise<number> {
   const output = createOutput(argv.includes("--json"));
+  // Who read the output has seen enough (`… | head`): nobody is left to tell anything.
+  process.stdout.on("error", (error: NodeJS.ErrnoException) => {
+    if (error.code === "EPIPE") process.exit(EXIT.ok);
+    throw error;
+  });
   let code: number = EXIT.ok;
   const program = buildProgram(output, (result) => {
     code = result;
@@ -53,17 +58,25 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
       "--library <folder>",
       "the library; otherwise AUTOCHROME_LIBRARY, otherwise your Pictures folder",
     );
+  const deviceOption = () =>
+    new Option("--device <device>", "what runs the network; see `autochrome devices`").choices(
+      configSchema.shape.device.unwrap().options,
+    );
   const graphOptions = (target: Command) =>
     target
       .option(
         "--workflow <name>",
-        "portrait, building, another preset (see `autochrome workflows`), or a workflow file of ComfyUI's",
+        "portrait, building, another preset (see `autochrome workflows`), a workflow file of ComfyUI's, or auto: the preset that suits each photo",
       )
-      .option("--model <id>", "model to colour with; see `autochrome models list`")
+      .option(
+        "--model <ids>",
+        "model to colour with, see `autochrome models list`; several with commas make variants to choose from",
+        list,
+      )
       .option(
         "--model-size <pixels>",
-        "side of the square whose area the network sees, 64–2048",
-        integer(1, 100_000),
+        "side of the square whose area the network sees, 64–2048; several with commas make variants",
+        (text: string) => list(text).map(integer(1, 100_000)),
       )
       .option("--color-factor <factor>", "multiplies the colour: 0 none, 1 as given, 2 twice", decimal(0, 2))
       .addOption(
@@ -76,9 +89,7 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
   graphOptions(command("colorize", "Colours files and folders into another folder; needs no library."))
     .argument("<paths...>", "photos or folders")
     .requiredOption("--out <folder>", "where results go; relative paths are kept")
-    .addOption(
-      new Option("--device <device>", "what runs the network").choices(["auto", "cpu"]).default("auto"),
-    )
+    .addOption(deviceOption())
     .option("--overwrite", "replace results that are already there")
     .addHelpText(
       "after",
@@ -112,6 +123,7 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
   const batch = command("batch", "The queue: colours photos of the library.");
   graphOptions(command("run", "Queues photos and colours them.", batch))
     .addOption(libraryOption())
+    .addOption(deviceOption())
     .addOption(new Option("--album <name>", "the photos of this album").conflicts(["photo", "all"]))
     .addOption(new Option("--photo <id...>", "these photos").conflicts(["album", "all"]))
     .addOption(new Option("--all", "all photos").conflicts(["album", "photo"]))
@@ -135,13 +147,39 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     ["retry", "Runs the failed photos of a batch again, and only those.", "batchRetry"],
   ] as const;
   for (const [name, about, run] of onBatch) {
-    command(name, about, batch)
-      .argument("<id>", "the batch")
-      .addOption(libraryOption())
-      .action(async (id, flags) =>
-        finish(await (await import("./commands/batch.ts"))[run](id, flags, output)),
-      );
+    const on = command(name, about, batch).argument("<id>", "the batch").addOption(libraryOption());
+    if (name === "resume" || name === "retry") on.addOption(deviceOption());
+    on.action(async (id, flags) =>
+      finish(await (await import("./commands/batch.ts"))[run](id, flags, output)),
+    );
   }
+
+  command("versions", "Lists what was made of a photo.")
+    .argument("<photo>", "the photo's id; see `autochrome photos --json`")
+    .addOption(libraryOption())
+    .action(async (photo, flags) =>
+      finish(await (await import("./commands/tune.ts")).versions(photo, flags, output)),
+    );
+  command("tune", "Makes new versions with other colours; the network does not run again.")
+    .argument("<versions...>", "versions' ids; see `autochrome versions`")
+    .option("--color-factor <factor>", "multiplies the colour: 0 none, 1 as given, 2 twice", decimal(0, 2))
+    .option("--temperature <amount>", "−1 bluer … 1 more golden", decimal(-1, 1))
+    .option("--tint <amount>", "−1 greener … 1 pinker", decimal(-1, 1))
+    .option("--vibrance <amount>", "pale colours more than strong ones, −1 … 1", decimal(-1, 1))
+    .option("--protect-skin <share>", "how far skin keeps its colour, 0 … 1", decimal(0, 1))
+    .option(
+      "--blend <share>",
+      "share of the new colours; the rest is the original's own, 0 … 1",
+      decimal(0, 1),
+    )
+    .option("--mask <picture>", "a picture that is white where this is to apply")
+    .option("--no-mask", "everywhere again")
+    .option("--look <file>", "write a JPEG of what it would look like, and make no version")
+    .addOption(libraryOption())
+    .addHelpText("after", examples("tune 0190… --temperature 0.2 --vibrance 0.3"))
+    .action(async (ids, flags) =>
+      finish(await (await import("./commands/tune.ts")).tune(ids, flags, output)),
+    );
 
   command(
     "export",
@@ -183,12 +221,38 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
   );
 
   const models = command("models", "Model files.");
-  command("list", "All models.", models).action(async () =>
+  command("list", "Models that are installed, and those that can be fetched.", models).action(async () =>
     finish(await (await import("./commands/models.ts")).modelsList(output)),
   );
+  command("pull", "Fetches models; goes on where it was interrupted.", models)
+    .argument("<ids...>", "see `autochrome models list`")
+    .addHelpText("after", examples("models pull ddcolor-modelscope"))
+    .action(async (ids) => finish(await (await import("./commands/models.ts")).modelsPull(ids, output)));
+  command("import", "Takes in an ONNX file, or a pack of models; needs no network.", models)
+    .argument("<file>", "the file; it stays where it is")
+    .option("--id <id>", "what to call the model; otherwise as the manifest calls it, or after the file")
+    .addHelpText(
+      "after",
+      examples("models import ddcolor.onnx --id my-ddcolor", "models import office.autochrome-models"),
+    )
+    .action(async (file, flags) =>
+      finish(await (await import("./commands/models.ts")).modelsImport(file, flags, output)),
+    );
+  command("pack", "Puts models into one file, for a computer without a network.", models)
+    .argument("<file>", "the pack to write, best called *.autochrome-models")
+    .argument("[ids...]", "which models; otherwise all that were added")
+    .action(async (file, ids) =>
+      finish(await (await import("./commands/models.ts")).modelsPack(file, ids, output)),
+    );
   command("verify", "Checks every model file against its digest.", models).action(async () =>
     finish(await (await import("./commands/models.ts")).modelsVerify(output)),
   );
+  command("remove", "Removes a model.", models)
+    .argument("<id>", "the model")
+    .action(async (id) => finish(await (await import("./commands/models.ts")).modelsRemove(id, output)));
+  command("default", "Uses a model from now on.", models)
+    .argument("<id>", "the model")
+    .action(async (id) => finish(await (await import("./commands/models.ts")).modelsDefault(id, output)));
 
   command("backup", "Copies the library's database into a file, while it stays in use.")
     .argument("[file]", "where to; otherwise a new file in the library's backups folder")
@@ -206,6 +270,12 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     .addOption(libraryOption())
     .action(async (flags) => finish(await (await import("./commands/doctor.ts")).doctor(flags, output)));
   return program;
+}
+
+function list(text: string): string[] {
+  const words = text.split(",").map((word) => word.trim());
+  if (words.includes("")) throw new InvalidArgumentError("Separate names with commas, without gaps.");
+  return words;
 }
 
 function integer(low: number, high: number): (text: string) => number {

@@ -8,14 +8,20 @@ import {
   type Surroundings,
 } from "../../app/batches/index.ts";
 import { type Library, openLibrary } from "../../app/catalogue/index.ts";
+import { chooseDevice, forgetDevices } from "../../app/colorize/index.ts";
 import type { PixelWorkers } from "../../app/imaging/index.ts";
 import {
   type Config,
+  cacheFolder,
   createLogger,
   defaultLibraryFolder,
   type Logger,
   loadConfig,
+  threadsOf,
 } from "../../app/kernel/index.ts";
+
+import { embeddedModel } from "../../app/modelstore/index.ts";
+import { createSuggester, type Suggester } from "../../app/suggest/index.ts";
 
 export interface Engine {
   readonly config: Config;
@@ -25,24 +31,48 @@ export interface Engine {
   /** What graphs are run with, wherever they come from. */
   surroundings(): Surroundings;
   executor(): Executor;
+  /** Says which preset suits a photo. */
+  suggester(): Suggester;
   library(): Promise<Library>;
   /** A library that exists only while the command runs, for work outside any library. */
   scratchLibrary(): Promise<Library>;
   close(): Promise<void>;
 }
 
-export function createEngine(overrides: Parameters<typeof loadConfig>[1]): Engine {
+/** @param say hears what takes time before a command's own work begins */
+export function createEngine(
+  overrides: Parameters<typeof loadConfig>[1],
+  say: (text: string) => void = () => undefined,
+): Engine {
   const config = loadConfig(process.env, overrides);
   const log = createLogger(config.logLevel);
   const libraryFolder = resolve(config.library ?? defaultLibraryFolder());
   let made: ReturnType<typeof createSurroundings> | undefined;
   let executor: Executor | undefined;
+  let suggester: Suggester | undefined;
   const libraries = new Map<string, Promise<Library>>();
 
   const surroundings = () => {
+    const { workers, network, niceness } = threadsOf(config);
     made ??= createSurroundings({
-      threads: config.workers,
-      inferenceThreads: config.inferenceThreads,
+      threads: workers,
+      inferenceThreads: network,
+      niceness,
+      models: config.models,
+      device: {
+        choose: () =>
+          chooseDevice({
+            wish: config.device,
+            model: embeddedModel(),
+            threads: network,
+            gpuLibraries: config.gpuLibraries,
+            cacheFolder: cacheFolder(),
+            log,
+            onProbe: (device) => say(`Trying ${device} …`),
+          }),
+        mayFallBack: config.device === "auto",
+        onFailed: () => void forgetDevices(cacheFolder()),
+      },
       limits: { maxMegapixels: config.maxMegapixels },
       imageModels: config.imageModels,
       log,
@@ -67,9 +97,15 @@ export function createEngine(overrides: Parameters<typeof loadConfig>[1]): Engin
       executor ??= createLocalExecutor(surroundings());
       return executor;
     },
+    suggester() {
+      const limits = { maxMegapixels: config.maxMegapixels };
+      suggester ??= createSuggester({ limits, threads: threadsOf(config).network, log });
+      return suggester;
+    },
     library: () => open(libraryFolder),
     scratchLibrary: () => open(":memory:"),
     async close() {
+      suggester?.close();
       await executor?.close();
       await made?.close();
       for (const library of libraries.values()) (await library.catch(() => undefined))?.close();

@@ -14,7 +14,14 @@ export interface Output {
   say(text: string): void;
   /** A failure for people, on stderr. */
   fail(about: string, error: ErrorRecord): void;
-  progress(state: { done: number; total: number; failed: number; remainingMs: number | undefined }): void;
+  /** @param state `count` puts a number into words; otherwise it stands for itself */
+  progress(state: {
+    readonly done: number;
+    readonly total: number;
+    readonly failed: number;
+    readonly remainingMs: number | undefined;
+    readonly count?: (count: number) => string;
+  }): void;
 }
 
 const BAR = 24;
@@ -53,10 +60,10 @@ export function createOutput(
     fail(about, error) {
       say(`${printable(about)}: ${error.message} ${error.next}`);
     },
-    progress({ done, total, failed, remainingMs }) {
+    progress({ done, total, failed, remainingMs, count = String }) {
       const share = total === 0 ? 1 : done / total;
       const rest = remainingMs === undefined || done >= total ? "" : `, ${duration(remainingMs)} left`;
-      const words = `${done} of ${total}${failed > 0 ? `, ${failed} failed` : ""}${rest}`;
+      const words = `${count(done)} of ${count(total)}${failed > 0 ? `, ${failed} failed` : ""}${rest}`;
       if (err.isTTY) {
         const filled = Math.round(share * BAR);
         err.write(`\r\x1b[2K[${"█".repeat(filled)}${"░".repeat(BAR - filled)}] ${words}`);

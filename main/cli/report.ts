@@ -11,13 +11,14 @@ export interface Tally {
 
 /** @param before items that failed before the queue saw them */
 export function reportItem(output: Output, event: ItemEvent, tally: Tally, before = 0): void {
-  const { item, result, error, status, ms, progress } = event;
+  const { item, variant, result, error, status, ms, progress } = event;
   if (status !== "cancelled") tally[status]++;
   output.line({
     file: item.source,
     ...(item.photoId === undefined ? {} : { photo: item.photoId }),
     output: result?.output ?? null,
     status,
+    ...(variant === undefined ? {} : { variant }),
     ...(result?.status === "done" ? { width: result.width, height: result.height } : {}),
     ms,
     ...(result?.status === "done" && result.notes.length > 0 ? { notes: result.notes } : {}),
@@ -26,7 +27,8 @@ export function reportItem(output: Output, event: ItemEvent, tally: Tally, befor
   if (error !== undefined) output.fail(item.source, error);
   else if (result?.status === "skipped") output.say(`${printable(result.output)} is already there; skipped.`);
   else if (result?.status === "done") {
-    output.say(`${printable(item.source)} → ${printable(result.output)} (${duration(ms)})`);
+    const as = variant === undefined ? "" : `${variant}, `;
+    output.say(`${printable(item.source)} → ${printable(result.output)} (${as}${duration(ms)})`);
     for (const note of result.notes) output.say(`  ${note}`);
   }
   const { counts, remainingMs } = progress;

@@ -1,5 +1,11 @@
 // `batch run|list|show|pause|resume|cancel|retry`: the library's queue.
-import { isOwnerAlive, type Plan, queuePhotos, runBatch } from "../../../app/batches/index.ts";
+import {
+  isOwnerAlive,
+  queuePhotos,
+  runBatch,
+  type Selection,
+  selectPhotos,
+} from "../../../app/batches/index.ts";
 import {
   type Batch,
   countItems,
@@ -11,18 +17,25 @@ import {
   retryFailed,
   setBatchState,
 } from "../../../app/catalogue/index.ts";
+import type { Config } from "../../../app/kernel/index.ts";
 import { createEngine, type Engine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
-import { type GraphFlags, graphFrom } from "../graph.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { duration, type Output, printable } from "../output.ts";
+import { type PlanFlags, planFrom } from "../plan.ts";
 import { reportItem, type Tally, tallySentence } from "../report.ts";
+import { isSuggestionWished, suggestedPlan } from "../suggested.ts";
 
 export interface LibraryFlag {
   readonly library?: string;
 }
 
-export interface BatchRunFlags extends GraphFlags, LibraryFlag {
+/** Where the network runs. */
+export interface DeviceFlag {
+  readonly device?: Config["device"];
+}
+
+export interface BatchRunFlags extends PlanFlags, LibraryFlag, DeviceFlag {
   readonly album?: string;
   readonly photo?: readonly string[];
   readonly all?: boolean;
@@ -30,11 +43,12 @@ export interface BatchRunFlags extends GraphFlags, LibraryFlag {
 }
 
 /** Opens the library, does the work, closes everything. */
-async function withEngine(
-  flags: LibraryFlag,
+export async function withEngine(
+  flags: LibraryFlag & DeviceFlag,
+  output: Output,
   work: (engine: Engine, library: Library) => Promise<number>,
 ): Promise<number> {
-  const engine = createEngine({ library: flags.library });
+  const engine = createEngine({ library: flags.library, device: flags.device }, output.say);
   try {
     return await work(engine, await engine.library());
   } finally {
@@ -43,40 +57,75 @@ async function withEngine(
 }
 
 export function batchRun(flags: BatchRunFlags, output: Output): Promise<number> {
-  return withEngine(flags, async (engine, library) => {
-    const plan: Plan = { graph: await graphFrom(engine.config, flags, output.say), existing: "adopt" };
+  return withEngine(flags, output, async (engine, library) => {
     const selection =
       flags.photo !== undefined
         ? { photos: flags.photo }
         : flags.album !== undefined
           ? { album: flags.album }
           : {};
-    const batch = queuePhotos(library, selection, plan, { executor: "local", priority: flags.priority ?? 0 });
+    const how = { executor: "local", priority: flags.priority ?? 0 };
+    const batch = isSuggestionWished(engine, flags)
+      ? await queueSuggested(engine, library, selection, flags, how, output)
+      : queuePhotos(library, selection, await planFrom(engine.config, flags, "adopt", output.say), how);
     output.line({ batch: batch.id });
     output.say(`Batch ${batch.id}`);
-    return run(engine, library, batch.id, output);
+    return runQueued(engine, library, batch.id, output);
   });
 }
 
-export function batchResume(id: string, flags: LibraryFlag, output: Output): Promise<number> {
-  return withEngine(flags, async (engine, library) => {
+/** Looks at every photo before anything is queued, so that each gets its preset. */
+async function queueSuggested(
+  engine: Engine,
+  library: Library,
+  selection: Selection,
+  flags: BatchRunFlags,
+  how: { readonly executor: string; readonly priority: number },
+  output: Output,
+): Promise<Batch> {
+  const interrupt = listenForInterrupt(output);
+  try {
+    const { plan, choose } = await suggestedPlan(engine, flags, "adopt", output.say);
+    const photos = [...selectPhotos(library, selection)];
+    const chosen = new Map<string, number>();
+    for (const { id, path } of photos) {
+      output.progress({ done: chosen.size, total: photos.length, failed: 0, remainingMs: undefined });
+      chosen.set(id, await choose(path, interrupt.drain));
+    }
+    return queuePhotos(library, selection, plan, how, ({ id }) => {
+      const variant = chosen.get(id);
+      return variant === undefined ? [] : [variant];
+    });
+  } finally {
+    interrupt.release();
+  }
+}
+
+export function batchResume(id: string, flags: LibraryFlag & DeviceFlag, output: Output): Promise<number> {
+  return withEngine(flags, output, async (engine, library) => {
     const batch = getBatch(library.db, id);
     if (batch.state !== "finished") setBatchState(library.db, id, "active");
     output.line({ batch: id });
-    return run(engine, library, id, output);
+    return runQueued(engine, library, id, output);
   });
 }
 
-export function batchRetry(id: string, flags: LibraryFlag, output: Output): Promise<number> {
-  return withEngine(flags, async (engine, library) => {
+export function batchRetry(id: string, flags: LibraryFlag & DeviceFlag, output: Output): Promise<number> {
+  return withEngine(flags, output, async (engine, library) => {
     const count = retryFailed(library.db, id);
     output.line({ batch: id, retried: count });
     output.say(`${count} failed ${count === 1 ? "photo is" : "photos are"} tried again.`);
-    return run(engine, library, id, output);
+    return runQueued(engine, library, id, output);
   });
 }
 
-async function run(engine: Engine, library: Library, id: string, output: Output): Promise<number> {
+/** Runs a batch that is queued, and tells how it goes. */
+export async function runQueued(
+  engine: Engine,
+  library: Library,
+  id: string,
+  output: Output,
+): Promise<number> {
   const interrupt = listenForInterrupt(output);
   const started = Date.now();
   const tally: Tally = { done: 0, failed: 0, skipped: 0 };
@@ -108,7 +157,7 @@ async function run(engine: Engine, library: Library, id: string, output: Output)
 }
 
 export function batchList(flags: LibraryFlag, output: Output): Promise<number> {
-  return withEngine(flags, async (_, library) => {
+  return withEngine(flags, output, async (_, library) => {
     const batches = listBatches(library.db);
     for (const batch of batches) show(library, batch, output);
     output.summary(
@@ -120,7 +169,7 @@ export function batchList(flags: LibraryFlag, output: Output): Promise<number> {
 }
 
 export function batchShow(id: string, flags: LibraryFlag, output: Output): Promise<number> {
-  return withEngine(flags, async (_, library) => {
+  return withEngine(flags, output, async (_, library) => {
     const { db } = library;
     releaseDead(db, isOwnerAlive, Date.now());
     const batch = getBatch(db, id);
@@ -162,7 +211,7 @@ function change(
   flags: LibraryFlag,
   output: Output,
 ): Promise<number> {
-  return withEngine(flags, async (_, library) => {
+  return withEngine(flags, output, async (_, library) => {
     const batch = setBatchState(library.db, id, state);
     releaseDead(library.db, isOwnerAlive, Date.now());
     const counts = countItems(library.db, id);

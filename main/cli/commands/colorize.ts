@@ -1,16 +1,18 @@
 // `colorize`: files in, files out, no library.
 import { resolve } from "node:path";
 import { queueFiles, runBatch } from "../../../app/batches/index.ts";
+import type { Config } from "../../../app/kernel/index.ts";
 import { createEngine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
-import { type GraphFlags, graphFrom } from "../graph.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import type { Output } from "../output.ts";
+import { type PlanFlags, planFrom } from "../plan.ts";
 import { reportItem, type Tally, tallySentence } from "../report.ts";
+import { isSuggestionWished, suggestedPlan } from "../suggested.ts";
 
-export interface ColorizeFlags extends GraphFlags {
+export interface ColorizeFlags extends PlanFlags {
   readonly out: string;
-  readonly device?: "auto" | "cpu";
+  readonly device?: Config["device"];
   readonly overwrite?: boolean;
 }
 
@@ -19,18 +21,25 @@ export async function colorize(
   flags: ColorizeFlags,
   output: Output,
 ): Promise<number> {
-  const engine = createEngine({ device: flags.device });
+  const engine = createEngine({ device: flags.device }, output.say);
   const interrupt = listenForInterrupt(output);
   const started = Date.now();
   try {
-    const graph = await graphFrom(engine.config, flags, output.say);
+    const existing = flags.overwrite === true ? "overwrite" : "skip";
+    const suggested = isSuggestionWished(engine, flags)
+      ? await suggestedPlan(engine, flags, existing, output.say)
+      : undefined;
+    const plan = suggested?.plan ?? (await planFrom(engine.config, flags, existing, output.say));
     const library = await engine.scratchLibrary();
     const tally: Tally = { done: 0, failed: 0, skipped: 0 };
     const { batch, problems } = await queueFiles(library, {
       sources: paths.map((path) => resolve(path)),
       out: resolve(flags.out),
-      plan: { graph, existing: flags.overwrite === true ? "overwrite" : "skip" },
+      plan,
       executor: "local",
+      ...(suggested === undefined
+        ? {}
+        : { choose: async (path: string) => [await suggested.choose(path, interrupt.drain)] }),
     });
     for (const { path, error } of problems) {
       tally.failed++;
@@ -51,7 +60,7 @@ export async function colorize(
     }
     const seconds = (Date.now() - started) / 1000;
     output.summary(
-      { ...tally, seconds, device: executor.device, model: flags.model ?? engine.config.model },
+      { ...tally, seconds, device: executor.device, model: flags.model?.join(",") ?? engine.config.model },
       tallySentence(tally, seconds),
     );
     if (interrupt.drain.aborted) return EXIT.interrupted;

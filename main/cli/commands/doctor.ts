@@ -4,18 +4,20 @@ import { access, constants, statfs } from "node:fs/promises";
 import { arch, cpus, freemem, platform, release, tmpdir, totalmem } from "node:os";
 import { join } from "node:path";
 import { checkLibrary } from "../../../app/catalogue/index.ts";
-import { probeDevices } from "../../../app/colorize/index.ts";
 import { configFile, SOFTWARE, toErrorRecord } from "../../../app/kernel/index.ts";
-import { findModel, listModels, verifyModel } from "../../../app/modelstore/index.ts";
-import { createEngine } from "../engine.ts";
+import { openModelStore, verifyModel } from "../../../app/modelstore/index.ts";
+import { createEngine, type Engine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
-import type { Output } from "../output.ts";
+import { type Output, printable } from "../output.ts";
+import { deviceInWords, examineDevices } from "./devices.ts";
 
 interface Finding {
   readonly about: string;
   readonly ok: boolean;
   readonly found: string;
   readonly next?: string;
+  /** Raw words, for whoever reads the report. */
+  readonly detail?: string;
 }
 
 export async function doctor(flags: { readonly library?: string }, output: Output): Promise<number> {
@@ -26,6 +28,7 @@ export async function doctor(flags: { readonly library?: string }, output: Outpu
     output.line(finding);
     output.result(`${finding.ok ? "✓" : "✗"} ${finding.about}: ${finding.found}`);
     if (finding.next !== undefined) output.result(`    ${finding.next}`);
+    for (const line of finding.detail?.split("\n") ?? []) output.result(`    | ${printable(line)}`);
   };
   try {
     report({ about: "program", ok: true, found: `${SOFTWARE}, Node ${process.versions.node}` });
@@ -40,23 +43,18 @@ export async function doctor(flags: { readonly library?: string }, output: Outpu
       ok: true,
       found: existsSync(settings) ? settings : `${settings} (none; standard values)`,
     });
-    for (const model of listModels()) {
+    for (const model of openModelStore(engine.config.models).list()) {
       const state = await verifyModel(model);
       report({
         about: `model ${model.id}`,
         ok: state === "intact",
         found: state,
-        ...(state === "intact" ? {} : { next: "Install Autochrome again." }),
+        ...(state === "intact"
+          ? {}
+          : { next: "Fetch or import it again; where it came with the program, install Autochrome again." }),
       });
     }
-    for (const probe of await probeDevices(findModel(engine.config.model), engine.config.inferenceThreads)) {
-      // Only the CPU has to work; the others are told as they are.
-      report({
-        about: `device ${probe.device}`,
-        ok: probe.works || probe.device !== "cpu",
-        found: probe.works ? `works, ${probe.ms} ms` : `does not work: ${probe.detail ?? probe.why}`,
-      });
-    }
+    for (const finding of await devicesFound(engine, output)) report(finding);
     report(await roomIn("temporary folder", tmpdir()));
     const folder = engine.libraryFolder;
     if (!existsSync(join(folder, "library.db"))) {
@@ -74,6 +72,29 @@ export async function doctor(flags: { readonly library?: string }, output: Outpu
     return bad === 0 ? EXIT.ok : EXIT.failed;
   } finally {
     await engine.close();
+  }
+}
+
+/** Only what colours photos has to work; the other devices are told as they are. */
+async function devicesFound({ config, log }: Engine, output: Output): Promise<Finding[]> {
+  try {
+    const { reports, used, error } = await examineDevices(config, log, output);
+    const working =
+      error === undefined
+        ? { ok: true, found: `photos are coloured on ${used} (device: ${config.device})` }
+        : { ok: false, found: error.message, next: error.next };
+    return [
+      ...reports.map((report) => ({
+        about: `device ${report.device}`,
+        ok: report.works || report.device !== "cpu",
+        found: report.works ? `works: ${deviceInWords(report)}` : `does not work: ${deviceInWords(report)}`,
+        ...(report.detail === undefined ? {} : { detail: report.detail }),
+      })),
+      { about: "device", ...working },
+    ];
+  } catch (thrown) {
+    const error = toErrorRecord(thrown, "the devices");
+    return [{ about: "devices", ok: false, found: error.message, next: error.next }];
   }
 }
 
