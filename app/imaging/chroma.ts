@@ -45,7 +45,8 @@ export function cleanChroma(chroma: Chroma, grey: Float32Array): Chroma {
   const a = clamped(chroma.data.subarray(0, size), AB_MIN, AB_MAX);
   const b = clamped(chroma.data.subarray(size, 2 * size), AB_MIN, AB_MAX);
   const likeness = { narrowness: NARROWNESS, floor: FLOOR };
-  const data = new Float32Array(2 * size);
+  // Shared: whoever looks at many changes sends it to the workers each time.
+  const data = new Float32Array(new SharedArrayBuffer(2 * size * Float32Array.BYTES_PER_ELEMENT));
   for (const [plane, clean] of filterAlong([guideOf(grey), a, b], width, height, likeness).entries()) {
     data.set(clean, plane * size);
   }
@@ -56,25 +57,33 @@ export function cleanChroma(chroma: Chroma, grey: Float32Array): Chroma {
  * Makes chroma ready: clean where colour is to follow edges, then tuned and multiplied by color_factor.
  * @param grey sRGB level 0–1 of what the network saw, one plane
  * @param mask the tuning's, 0–1, as large as the chroma
+ * @param rows of the chroma that are needed; what the others hold means nothing
  */
 export function prepareChroma(
   chroma: Chroma,
   grey: Float32Array,
   options: MergeOptions,
   mask?: Float32Array,
+  rows: { readonly first: number; readonly last: number } = { first: 0, last: chroma.height - 1 },
 ): ChromaSource {
   const { width, height } = chroma;
   const size = width * height;
   if (options.tuning?.mask !== undefined && mask?.length !== size) throw new Error("the mask was not fitted");
   const { data } = options.upsample === "edge-aware" ? cleanChroma(chroma, grey) : chroma;
   const [low, high] = options.gamut === "clip" ? [-Infinity, Infinity] : [AB_MIN, AB_MAX];
-  const a = clamped(data.subarray(0, size), low, high);
-  const b = clamped(data.subarray(size, 2 * size), low, high);
-  const guide = guideOf(grey);
+  const [start, end] = [rows.first * width, (rows.last + 1) * width];
+  const part = (plane: Float32Array) => plane.subarray(start, end);
+  const [a, b, guide] = [new Float32Array(size), new Float32Array(size), new Float32Array(size)];
+  part(a).set(clamped(part(data.subarray(0, size)), low, high));
+  part(b).set(clamped(part(data.subarray(size, 2 * size)), low, high));
+  part(guide).set(guideOf(part(grey)));
   const isChanged = isTuned(options);
-  if (isChanged) tune({ width, height, L: guide, a, b }, options, mask);
+  if (isChanged) {
+    const planes = { width, height: rows.last + 1 - rows.first, L: part(guide), a: part(a), b: part(b) };
+    tune(planes, options, mask && part(mask));
+  }
   const factor = isChanged ? 1 : options.colorFactor;
-  for (let i = 0; i < size; i++) {
+  for (let i = start; i < end; i++) {
     a[i] = (a[i]! * factor) / 500;
     b[i] = (b[i]! * factor) / 200;
   }

@@ -33,7 +33,12 @@ export async function layChromaPart(
   const { space, resultSpace } = spacesOf(picture);
   const mask = tuning?.mask && (await maskPlane(tuning.mask, chroma.width, chroma.height));
   const shape = { width, height, channels, bitDepth, space, resultSpace };
-  const merge = createMerge(shape, prepareChroma(chroma, grey, options, mask), options);
+  // Rows between which the picture's first and last ones lie, and one more on each side for rounding.
+  const rowOf = (y: number) => Math.floor((y * chroma.height) / height);
+  const first = Math.max(0, rowOf(from) - 2);
+  const last = Math.min(chroma.height - 1, rowOf(to) + 2);
+  const source = prepareChroma(chroma, grey, options, mask, { first, last });
+  const merge = createMerge(shape, source, options);
   const stride = width * channels;
   const rows = samplesOf(target, bitDepth).subarray(from * stride, to * stride);
   rows.set(samplesOf(data, bitDepth).subarray(from * stride, to * stride));

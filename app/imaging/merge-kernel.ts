@@ -33,6 +33,8 @@ export interface KernelShape {
   readonly edgeAware: boolean;
   /** Clip RGB where a colour does not exist, instead of reducing chroma. */
   readonly clip: boolean;
+  /** Each pixel's luminance is given, in place of the share of the right neighbour; never with edgeAware. */
+  readonly lit: boolean;
   /** The result's primaries are not sRGB's: a matrix lies in memory. */
   readonly converts: boolean;
 }
@@ -134,10 +136,12 @@ function build(shape: KernelShape): WasmModule {
     };
     const lightOf = (lane: number) => f32.add(f32.add(light(lane, 0), light(lane, 1)), light(lane, 2));
     const readLuminance = luminance.set(
-      [1, 2, 3].reduce<Code>(
-        (vector, lane) => f32x4.replace_lane(vector, lane, lightOf(lane)),
-        splat(lightOf(0)),
-      ),
+      shape.lit
+        ? v128.load(share.get)
+        : [1, 2, 3].reduce<Code>(
+            (vector, lane) => f32x4.replace_lane(vector, lane, lightOf(lane)),
+            splat(lightOf(0)),
+          ),
     );
 
     // Cube root: a first guess by dividing the exponent by 3, then Halley's step twice, which gives all 24 bits.

@@ -4,9 +4,11 @@
 // cut into strips. The arithmetic of a pixel is merge-kernel.ts's.
 // Must never: change lightness on purpose, nor alpha at all.
 import type { ChromaSource } from "./chroma.ts";
+import { luminanceOf } from "./lab.ts";
 import { CELL, kernelFor, LANES, layoutFor, spreadRow } from "./merge-kernel.ts";
+import { opencvLightness } from "./opencv-lab.ts";
 import type { Samples } from "./picture.ts";
-import { type ColourSpace, levelTablesFor } from "./space.ts";
+import { type ColourSpace, isLikeSrgb, levelTablesFor } from "./space.ts";
 import type { MergeOptions } from "./types.ts";
 import { bind, createMemory } from "./wasm.ts";
 
@@ -30,9 +32,15 @@ export function bilinearAxis(from: number, to: number): Axis {
   return { first, second, share };
 }
 
-/** As torch's interpolate does it: floor(i · from / to). */
+/**
+ * As torch's interpolate does it: floor(i · from / to) in single precision, which is off by a pixel at the borders of some
+ * cells; twice the size and the same size are exact.
+ */
 function nearestAxis(from: number, to: number): Axis {
-  const first = Int32Array.from({ length: to }, (_, i) => Math.min(from - 1, Math.floor((i * from) / to)));
+  const isExact = to === from || to === 2 * from;
+  const scale = isExact ? from / to : Math.fround(from / to);
+  const place = (i: number) => Math.floor(isExact ? i * scale : Math.fround(i * scale));
+  const first = Int32Array.from({ length: to }, (_, i) => Math.min(from - 1, place(i)));
   return { first, second: first, share: new Float32Array(to) };
 }
 
@@ -62,6 +70,8 @@ export function createMerge(
   const lines = axis(source.height, shape.height);
   const columns = axis(source.width, width);
   const matrix = shape.resultSpace.fromSrgb;
+  // The official pipeline's lightness is OpenCV's; without edges to follow, the kernel's place for shares is free for it.
+  const isOfficial = options.gamut === "clip" && !edgeAware && isLikeSrgb(shape.space);
 
   // The kernels' memory: tables; for each column its neighbours' places and shares; a row of pixels; a row of chroma as
   // it is, and two rows spread to the photo's width.
@@ -102,6 +112,7 @@ export function createMerge(
       channels,
       edgeAware,
       clip: options.gamut === "clip",
+      lit: isOfficial,
       converts: matrix !== undefined,
     }),
     memory,
@@ -124,6 +135,15 @@ export function createMerge(
     return cells + slot * cellBytes;
   };
 
+  const lights = new Float32Array(buffer, shares, width);
+  const top = bitDepth === 8 ? 255 : 65535;
+  const light = (strip: Samples) => {
+    for (let x = 0; x < width; x++) {
+      const at = x * channels;
+      lights[x] = luminanceOf(opencvLightness(strip[at]! / top, strip[at + 1]! / top, strip[at + 2]! / top));
+    }
+  };
+
   const stride = width * channels;
   const line = new (bitDepth === 8 ? Uint8Array : Uint16Array)(buffer, pixels, stride);
   return (samples, y0, rows) => {
@@ -135,6 +155,7 @@ export function createMerge(
       const below = spreadOut(lower, upper);
       const strip = samples.subarray(i * stride, (i + 1) * stride);
       line.set(strip);
+      if (isOfficial) light(strip);
       kernel(pixels, pixelsEnd, above, below, shares, lines.share[y]!);
       strip.set(line);
     }

@@ -19,16 +19,9 @@ beforeEach(async () => {
 });
 afterEach(() => rm(folder, { recursive: true }));
 
-const decode = (c: number) => (c <= 0.04045 ? c / 12.92 : ((c + 0.055) / 1.055) ** 2.4);
 const encode = (l: number) => (l <= 0.0031308 ? l * 12.92 : 1.055 * l ** (1 / 2.4) - 0.055);
 const f = (t: number) => (t > 0.008856 ? Math.cbrt(t) : 7.787 * t + 16 / 116);
 const inverseF = (v: number) => (v > 0.206893 ? v ** 3 : (v - 16 / 116) / 7.787);
-
-function lightness(rgb: readonly number[]): number {
-  const [r, g, b] = rgb.map(decode) as [number, number, number];
-  const y = 0.212671 * r + 0.71516 * g + 0.072169 * b;
-  return y > 0.008856 ? 116 * Math.cbrt(y) - 16 : 903.3 * y;
-}
 
 function toRgb(L: number, a: number, b: number): number[] {
   const y = L > 903.3 * 0.008856 ? ((L + 16) / 116) ** 3 : L / 903.3;
@@ -63,17 +56,23 @@ function resized(picture: Picture, width: number, height: number, x: number, y: 
   );
 }
 
+/** torch's interpolate, as it is when nothing is said: its scale and its places are single-precision numbers. */
+function nearest(i: number, from: number, to: number): number {
+  return Math.min(from - 1, Math.floor(Math.fround(i * Math.fround(from / to))));
+}
+
 /** What the official pipeline gives for this chroma, as levels of 255. */
 function official(picture: Picture, chroma: Chroma): number[] {
   const result: number[] = [];
   for (let y = 0; y < picture.height; y++) {
     for (let x = 0; x < picture.width; x++) {
-      const u = Math.floor((x * chroma.width) / picture.width);
-      const v = Math.floor((y * chroma.height) / picture.height);
+      const u = nearest(x, chroma.width, picture.width);
+      const v = nearest(y, chroma.height, picture.height);
       const at = v * chroma.width + u;
       const a = chroma.data[at]!;
       const b = chroma.data[chroma.width * chroma.height + at]!;
-      result.push(...toRgb(lightness(picture.at(x, y)), a, b).map((value) => Math.round(value * 255)));
+      const [red = 0, green = 0, blue = 0] = picture.at(x, y);
+      result.push(...toRgb(opencvLightness(red, green, blue), a, b).map((value) => Math.round(value * 255)));
     }
   }
   return result;
@@ -84,6 +83,7 @@ test.each([
   ["as large", 32, 32, 32, 32, 60],
   ["smaller", 20, 13, 32, 64, 60],
   ["chroma far outside of any gamut", 64, 48, 32, 32, 360],
+  ["where single precision decides", 220, 55, 64, 64, 60],
 ] as const)(
   "a colour picture %s is coloured as the official pipeline does it, ±1",
   async (_, width, height, chromaWidth, chromaHeight, reach) => {
