@@ -70,12 +70,12 @@ if (wants("networks")) {
 if (wants("tuning")) {
   const figures = await benchTuning();
   raw.tuning = figures;
-  const { lookMs, encodeMs, allowedMs, versionMs, networkRuns } = figures;
+  const { renderMs, encodeMs, allowedMs, versionMs, networkRuns } = figures;
   rows.push({
-    what: "a look of 1600 pixels at other colours of a 12 MP version, against 50 ms and a quarter of a JPEG encode",
-    found: `${(lookMs / allowedMs).toFixed(2)} (${lookMs.toFixed(0)} ms, its own JPEG included; one encode ${encodeMs.toFixed(0)} ms; ${networkRuns} runs of the network; a whole new version ${(versionMs / 1000).toFixed(1)} s)`,
+    what: "1600 pixels of a 12 MP version rendered at other colours, against 50 ms and a quarter of a JPEG encode",
+    found: `${(renderMs / allowedMs).toFixed(2)} (${renderMs.toFixed(0)} ms, and ${encodeMs.toFixed(0)} ms for its own JPEG; ${networkRuns} runs of the network; a whole new version ${(versionMs / 1000).toFixed(1)} s)`,
     budget: "≤ 1.00",
-    met: lookMs <= allowedMs && networkRuns === 0,
+    met: renderMs <= allowedMs && networkRuns === 0,
   });
 }
 if (wants("import")) {

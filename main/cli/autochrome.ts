@@ -216,6 +216,11 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     finish(await (await import("./commands/devices.ts")).devices(output)),
   );
 
+  command("suggest", "Says which preset suits each photo, and why; colours nothing.")
+    .argument("<paths...>", "photos or folders")
+    .addHelpText("after", examples("suggest album/"))
+    .action(async (paths) => finish(await (await import("./commands/suggest.ts")).suggest(paths, output)));
+
   command("workflows", "Lists the presets that --workflow takes.").action(async () =>
     finish(await (await import("./commands/workflows.ts")).workflows(output)),
   );
