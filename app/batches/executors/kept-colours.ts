@@ -21,7 +21,7 @@ export interface JobColorizer {
  * @param clean makes the known colours ready for many looks, once for each picture
  */
 export function createJobColorizer(
-  shared: Colorizer,
+  network: Colorizer,
   known: KeptColours | undefined,
   clean?: (chroma: Chroma, grey: Float32Array) => Promise<Chroma>,
 ): JobColorizer {
@@ -31,16 +31,16 @@ export function createJobColorizer(
     given: () => (given.length === 1 ? given[0] : undefined),
     colorizer: {
       get device() {
-        return shared.device;
+        return network.device;
       },
-      counts: shared.counts,
-      warm: shared.warm,
-      forget: shared.forget,
-      unload: shared.unload,
+      counts: network.counts,
+      warm: network.warm,
+      forget: network.forget,
+      unload: network.unload,
       async chroma(model, seen, key, signal) {
         const { width, height } = seen;
         if (known === undefined) {
-          const coloured = await shared.chroma(model, seen, key, signal);
+          const coloured = await network.chroma(model, seen, key, signal);
           const { data, device } = coloured;
           const origin = { model: model.id, modelSha256: model.sha256, device };
           given.push({ chroma: { data, width, height }, origin });
@@ -63,10 +63,17 @@ export function createJobColorizer(
         if (before !== undefined) return answer(before.grey, before.chroma);
         const grey = await seen.see();
         if (clean === undefined || key === undefined) return answer(grey, chroma);
-        const prepared = { grey, chroma: await clean(chroma, grey) };
+        const prepared = { grey: shared(grey), chroma: await clean(chroma, grey) };
         ready.set(key, prepared);
         return answer(grey, prepared.chroma);
       },
     },
   };
+}
+
+/** In memory that goes to the workers without being copied. */
+function shared(values: Float32Array): Float32Array {
+  const copy = new Float32Array(new SharedArrayBuffer(values.byteLength));
+  copy.set(values);
+  return copy;
 }
