@@ -21,14 +21,17 @@ const UNLIKE = -1000;
 const AB_MIN = -128;
 const AB_MAX = 127;
 
-/** Chroma ready to be laid under full-size lightness. Planes have the network's size. */
+/** Chroma ready to be laid under full-size lightness. Planes have the network's size, or some of its rows. */
 export interface ChromaSource {
+  /** Of the whole. */
   readonly width: number;
   readonly height: number;
+  /** The row that the planes begin with. */
+  readonly top: number;
   /** a/500 and b/200: what is added to f(Y) for f(X) and taken from it for f(Z). */
   readonly a: Float32Array;
   readonly b: Float32Array;
-  /** L 0–100 of what the network saw, same size; guides the edges. */
+  /** L 0–100 of what the network saw; guides the edges. */
   readonly guide: Float32Array;
 }
 
@@ -57,7 +60,7 @@ export function cleanChroma(chroma: Chroma, grey: Float32Array): Chroma {
  * Makes chroma ready: clean where colour is to follow edges, then tuned and multiplied by color_factor.
  * @param grey sRGB level 0–1 of what the network saw, one plane
  * @param mask the tuning's, 0–1, as large as the chroma
- * @param rows of the chroma that are needed; what the others hold means nothing
+ * @param rows of the chroma that are needed
  */
 export function prepareChroma(
   chroma: Chroma,
@@ -72,22 +75,21 @@ export function prepareChroma(
   const { data } = options.upsample === "edge-aware" ? cleanChroma(chroma, grey) : chroma;
   const [low, high] = options.gamut === "clip" ? [-Infinity, Infinity] : [AB_MIN, AB_MAX];
   const [start, end] = [rows.first * width, (rows.last + 1) * width];
-  const part = (plane: Float32Array) => plane.subarray(start, end);
-  const [a, b, guide] = [new Float32Array(size), new Float32Array(size), new Float32Array(size)];
-  part(a).set(clamped(part(data.subarray(0, size)), low, high));
-  part(b).set(clamped(part(data.subarray(size, 2 * size)), low, high));
-  part(guide).set(guideOf(part(grey)));
+  const a = clamped(data.subarray(start, end), low, high);
+  const b = clamped(data.subarray(size + start, size + end), low, high);
+  const guide = guideOf(grey.subarray(start, end));
   const isChanged = isTuned(options);
   if (isChanged) {
-    const planes = { width, height: rows.last + 1 - rows.first, L: part(guide), a: part(a), b: part(b) };
-    tune(planes, options, mask && part(mask));
+    const planes = { width, height: rows.last + 1 - rows.first, L: guide, a, b };
+    tune(planes, options, mask?.subarray(start, end));
   }
   const factor = isChanged ? 1 : options.colorFactor;
-  for (let i = start; i < end; i++) {
+  for (let i = 0; i < a.length; i++) {
     a[i] = (a[i]! * factor) / 500;
     b[i] = (b[i]! * factor) / 200;
   }
-  return { width, height, a, b, guide: options.upsample === "bilinear" ? guide.fill(UNLIKE) : guide };
+  if (options.upsample === "bilinear") guide.fill(UNLIKE);
+  return { width, height, top: rows.first, a, b, guide };
 }
 
 // Loops, not map(): a callback per value takes three times as long, and a preview waits for it.

@@ -127,7 +127,10 @@ export function createMerge(
       slot = held[0] === other ? 1 : 0;
       held[slot] = index;
       for (const [part, plane] of [source.guide, source.a, source.b].entries()) {
-        chromaRow.set(plane.subarray(index * source.width, (index + 1) * source.width), part * source.width);
+        chromaRow.set(
+          plane.subarray((index - source.top) * source.width, (index - source.top + 1) * source.width),
+          part * source.width,
+        );
       }
       const step = source.width * 4;
       spread(places, shares, row, row + step, row + 2 * step, cells + slot * cellBytes);

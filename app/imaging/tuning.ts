@@ -50,12 +50,14 @@ export function tune(planes: LabPlanes, options: MergeOptions, mask: Float32Arra
   const { colorFactor, tuning = NEUTRAL_TUNING } = options;
   const { temperature, tint, vibrance, protectSkin, blend } = tuning;
   const { L, a, b } = planes;
-  const changed = { ...planes, a: a.slice(), b: b.slice() };
+  const isEverywhere = mask === undefined && protectSkin === 0 && blend === 1;
+  const changed = isEverywhere ? planes : { ...planes, a: a.slice(), b: b.slice() };
   if (temperature !== 0 || tint !== 0) {
     const { xFactor, zFactor } = whiteFactors(temperature, tint);
     changeWhite(changed, xFactor, zFactor);
   }
   if (colorFactor !== 1 || vibrance !== 0) saturate(changed, colorFactor - 1, vibrance);
+  if (isEverywhere) return;
   for (let i = 0; i < L.length; i++) {
     const reach = protectSkin === 0 ? 1 : 1 - protectSkin * skinAt(L[i]!, a[i]!, b[i]!);
     const where = mask === undefined ? 1 : mask[i]!;
