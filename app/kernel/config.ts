@@ -79,6 +79,8 @@ export const configSchema = z.strictObject({
   data: z.string().min(1).optional(),
   /** Largest upload, in megabytes (1,000,000 bytes). */
   uploadMaxMb: z.coerce.number().min(0.001).max(10_000).default(10),
+  /** Gigabytes of all blobs together that batches of other computers keep at this service; 0 for no limit. */
+  blobMaxGb: z.coerce.number().min(0).max(1_000_000).default(0),
   /** Uploads, results and previews are removed when they are so many days old; 0 keeps them, as results are. */
   uploadMaxDays: z.coerce.number().min(0).max(36_500).default(30),
   outputMaxDays: z.coerce.number().min(0).max(36_500).default(0),
@@ -86,6 +88,34 @@ export const configSchema = z.strictObject({
   /** The oldest results and previews are removed above so many gigabytes in all; 0 for no limit. */
   outputMaxGb: z.coerce.number().min(0).max(1_000_000).default(0),
   tempMaxGb: z.coerce.number().min(0).max(1_000_000).default(2),
+
+  /** Kubeconfig file of the cluster that works for us; unset: as kubectl finds it. */
+  kubeconfig: z.string().min(1).optional(),
+  /** Context in it; unset: the current one. */
+  kubeContext: z.string().min(1).optional(),
+  /** Namespace that our Jobs run in; unset: the context's. */
+  kubeNamespace: z.string().min(1).max(63).optional(),
+  /** Image that the pods run. */
+  clusterImage: z.string().min(1).optional(),
+  /** Name of the resource that a GPU is asked for by (nvidia.com/gpu, nvidia.com/mig-1g.5gb …); "none": pods on CPUs. */
+  clusterGpu: z.string().min(1).default("nvidia.com/gpu"),
+  /** Pods that run at once, and photos that each works through before it ends. */
+  clusterPods: z.coerce.number().int().min(1).max(10_000).default(4),
+  clusterPhotosPerPod: z.coerce.number().int().min(1).max(100_000).default(200),
+  /**
+   * Where photographs wait for the cluster and results lie: "s3://BUCKET/PREFIX?endpoint=URL&inside=URL&region=NAME" (keys from
+   * the environment, as Amazon's tools take them), the address of our service, or "service://NAME:PORT": our service in the
+   * namespace, reached through the API server.
+   */
+  clusterStore: z.url({ protocol: /^(s3|service|https?)$/ }).optional(),
+  /** The service's API key. */
+  clusterStoreKey: z.string().min(1).optional(),
+  /** Where pods reach the service; unset: at `clusterStore`. */
+  clusterStoreInside: z.url({ protocol: /^https?$/ }).optional(),
+  /** PEM of the authority of the storage's certificate. */
+  clusterStoreCa: z.string().min(1).optional(),
+  /** LocalQueue of Kueue that Jobs wait in. */
+  clusterQueue: z.string().min(1).max(63).optional(),
 });
 
 export type Config = z.infer<typeof configSchema>;

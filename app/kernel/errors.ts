@@ -31,6 +31,14 @@ export type ErrorCode =
   | "library-busy" // another process holds the database
   | "library-newer" // made by a newer Autochrome
   | "library-damaged"
+  | "cluster-unreachable" // no answer of the Kubernetes API, or none that makes sense
+  | "cluster-sign-in" // it does not accept who we say we are, or the credentials could not be had
+  | "cluster-forbidden" // it knows us, and does not let us
+  | "cluster-refused" // it does not take what we ask for: too old, quota, policy, not valid
+  | "storage-unreachable" // where a cluster's files lie: there is no way to it
+  | "storage-denied" // it was reached and refuses: key, permission, bucket, certificate, clock
+  | "storage-failed" // it does not do its work
+  | "storage-damaged" // what came out, or went in, is not what was sent
   | "interrupted" // cancelled by the user; not a failure of the item
   | "internal"; // a bug: anything we did not foresee
 
