@@ -67,6 +67,7 @@ const STATUS: Partial<Record<ErrorCode, ContentfulStatusCode>> = {
   "no-network": 502,
   "download-failed": 502,
   "library-busy": 503,
+  "storage-damaged": 422,
   "disk-full": 507,
 };
 

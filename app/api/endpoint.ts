@@ -7,6 +7,7 @@ import { OpenAPIHono, type RouteConfig, z } from "@hono/zod-openapi";
 import type { Context } from "hono";
 import type { Logger } from "../kernel/index.ts";
 import { badRequest } from "./answers.ts";
+import type { BlobScope } from "./blob-grants.ts";
 
 export interface ApiEnv {
   Bindings: HttpBindings;
@@ -16,6 +17,7 @@ export interface ApiEnv {
     identity: string;
     /** Of that identity; see Admission. */
     expiresAt: number;
+    scope?: BlobScope;
     promptId?: string;
   };
 }

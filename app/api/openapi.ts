@@ -5,7 +5,7 @@ import { type ApiRoutes, createRoutes } from "./endpoint.ts";
 
 const ABOUT =
   `ComfyUI's interface, served by Autochrome. Every route answers at its address and again below /api;
-/internal, /healthz, /readyz, /metrics, /openapi.json and / are there once. Events come over a WebSocket at /ws?clientId=….
+/blobs, /internal, /healthz, /readyz, /metrics, /openapi.json and / are there once. Events come over a WebSocket at /ws?clientId=….
 Failures are {"error": {code, message, next}}, except where ComfyUI has a shape of its own (POST /prompt).`.replaceAll(
     "\n",
     " ",

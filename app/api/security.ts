@@ -7,7 +7,8 @@ import { isIP } from "node:net";
 import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import { AutochromeError } from "../kernel/index.ts";
 import type { Problem } from "./answers.ts";
-import { createSessions, createTokenJudge, type JwtSettings } from "./tokens.ts";
+import type { BlobScope } from "./blob-grants.ts";
+import { createSessions, createTokenJudge, type JwtSettings, type TokenVerdict } from "./tokens.ts";
 
 export interface SecuritySettings {
   /** Address that the service listens on. */
@@ -25,11 +26,20 @@ export interface SecuritySettings {
 /** Who was let in, or why not. `expiresAt`: milliseconds since 1970, 0 where no end is known. */
 export type Admission =
   | { readonly problem: Problem; readonly identity?: undefined }
-  | { readonly problem?: undefined; readonly identity: string; readonly expiresAt: number };
+  | {
+      readonly problem?: undefined;
+      readonly identity: string;
+      readonly expiresAt: number;
+      /** All that was admitted; absent: everything. */
+      readonly scope?: BlobScope;
+    };
+
+/** Judges tokens that are good for some addresses only; undefined for what it does not know. */
+export type ScopedJudge = (token: string, path: string) => Promise<TokenVerdict | undefined>;
 
 export interface Gate {
-  /** Judges a request by its head. Never throws. */
-  admit(request: IncomingMessage): Promise<Admission>;
+  /** Judges a request by its head. Never throws. @param scoped is asked first where a key is wanted at all */
+  admit(request: IncomingMessage, scoped?: ScopedJudge): Promise<Admission>;
   /** The Set-Cookie that keeps a browser signed in. */
   cookieFor(identity: string, expiresAt: number, request: IncomingMessage): string;
   /** CORS headers for this request; none for an origin that is not listed. */
@@ -76,7 +86,7 @@ export function createGate(settings: SecuritySettings): Gate {
   const requests = new RateLimiterMemory({ points: settings.rateLimit, duration: 60 });
   const mistakes = new RateLimiterMemory({ points: WRONG_KEYS, duration: 60 });
 
-  async function admit(request: IncomingMessage): Promise<Admission> {
+  async function admit(request: IncomingMessage, scoped?: ScopedJudge): Promise<Admission> {
     const { path, query } = split(request.url);
     if (OPEN_TO_ALL.has(path)) return { identity: "anybody", expiresAt: 0 };
     const problem = hostProblem(request, settings) ?? originProblem(request, settings);
@@ -85,7 +95,7 @@ export function createGate(settings: SecuritySettings): Gate {
     const who =
       judge === undefined
         ? { identity: address, expiresAt: 0 }
-        : await identify(request, path, query, address);
+        : await identify(request, path, query, address, scoped);
     if (who.problem !== undefined) return who;
     const wait = await over(requests, who.identity);
     return wait === undefined ? who : { problem: tooMany(wait) };
@@ -96,12 +106,14 @@ export function createGate(settings: SecuritySettings): Gate {
     path: string,
     query: URLSearchParams,
     address: string,
+    scoped: ScopedJudge | undefined,
   ): Promise<Admission> {
     const cookie = cookieOf(request);
     const session = cookie === undefined ? undefined : sessions.read(cookie);
     const token = tokenOf(request, path, query);
     if (token === undefined && session !== undefined) return session;
-    const verdict = token === undefined ? undefined : await judge?.(token);
+    const verdict =
+      token === undefined ? undefined : ((await scoped?.(token, path)) ?? (await judge?.(token)));
     if (verdict?.kind === "known") return verdict;
     if (verdict?.kind === "unavailable") return { problem: UNAVAILABLE };
     // Only who is refused waits: others behind the same address with a good key are not locked out.

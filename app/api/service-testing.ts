@@ -74,6 +74,7 @@ export async function startService(
     folders,
     queue,
     uploadMaxBytes: 10_000_000,
+    blobMaxBytes: 0,
     retention: { input: KEEP, output: KEEP, temp: KEEP },
     log,
     logs: { entries: () => [{ t: "2026-01-01T00:00:00.000Z", m: "a line\n" }] },
@@ -93,6 +94,7 @@ export async function startService(
       return entries
         .filter((entry) => entry.isFile())
         .map((entry) => relative(data, join(entry.parentPath, entry.name)))
+        .filter((path) => path !== "blob-grants.key")
         .sort();
     },
     async close() {

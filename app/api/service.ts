@@ -7,15 +7,19 @@ import { constants } from "node:fs";
 import { access } from "node:fs/promises";
 import { Server } from "node:http";
 import type { AddressInfo } from "node:net";
+import { join } from "node:path";
 import { createAdaptorServer } from "@hono/node-server";
 import { z } from "@hono/zod-openapi";
 import { Hono, type MiddlewareHandler } from "hono";
 import { HTTPException } from "hono/http-exception";
 import { routePath } from "hono/route";
 import type { PromptQueue } from "../batches/index.ts";
+import { openBlobFolder } from "../cluster/index.ts";
 import { AutochromeError, type Logger, newId, VERSION } from "../kernel/index.ts";
 import type { World } from "../workflow/index.ts";
 import { notFound, problemFrom, problemResponse } from "./answers.ts";
+import { openBlobGrants } from "./blob-grants.ts";
+import { blobRoutes, isBlobPath, isBlobStream, OUT_OF_SCOPE } from "./blob-routes.ts";
 import { readBodies } from "./body.ts";
 import { type ApiContext, type ApiEnv, createRoutes, endpoint } from "./endpoint.ts";
 import type { Folders } from "./folders.ts";
@@ -25,7 +29,7 @@ import { createMetrics, type Metrics } from "./metrics.ts";
 import { openApiDocument } from "./openapi.ts";
 import { promptRoutes } from "./prompt-routes.ts";
 import { type RetentionRules, startCleaning } from "./retention.ts";
-import type { Gate } from "./security.ts";
+import type { Gate, ScopedJudge } from "./security.ts";
 import { attachSocket } from "./socket.ts";
 import { featureFlags, systemRoutes } from "./system.ts";
 import { uploadRoutes } from "./uploads.ts";
@@ -44,6 +48,8 @@ export interface ServiceOptions {
   readonly frontEnd?: string | undefined;
   /** Largest upload, in bytes. */
   readonly uploadMaxBytes: number;
+  /** Bytes of all blobs together; 0 for no limit. */
+  readonly blobMaxBytes: number;
   readonly retention: RetentionRules;
   readonly log: Logger;
   /** The last lines of that log. */
@@ -70,6 +76,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const { world, folders, queue, gate, log, uploadMaxBytes } = options;
   const frontEnd = await openFrontEnd(options.frontEnd);
   const { limits } = world;
+  const blobs = await openBlobFolder(join(folders.root, "blobs"), { maxBytes: options.blobMaxBytes });
+  const grants = await openBlobGrants(folders.root);
   let isClosing = false;
 
   const app = new Hono<ApiEnv>();
@@ -91,6 +99,7 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   assetRoutes(prefixed);
   const bare = createRoutes();
   internalRoutes(bare, folders, options.logs);
+  blobRoutes(bare, { blobs, grants });
   frontEndRoutes(bare, frontEnd, (c) => signIn(c, gate));
   watchRoutes(bare, metrics, async () => {
     await access(folders.root, constants.W_OK);
@@ -114,8 +123,8 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   );
 
   app.use(accompany(log, metrics, gate));
-  app.use(admit(gate));
-  app.use(readBodies((path) => /^(\/api)?\/upload\//.test(path)));
+  app.use(admit(gate, async (token, path) => (isBlobPath(path) ? grants.judge(token) : undefined)));
+  app.use(readBodies((path) => /^(\/api)?\/upload\//.test(path) || isBlobStream(path)));
   app.route("/", bare);
   for (const part of doubled) app.route("/", part);
   for (const part of [...doubled, prefixed]) app.route("/api", part);
@@ -218,13 +227,18 @@ function accompany(log: Logger, metrics: Metrics, gate: Gate): MiddlewareHandler
   };
 }
 
-function admit(gate: Gate): MiddlewareHandler<ApiEnv> {
+function admit(gate: Gate, scoped: ScopedJudge): MiddlewareHandler<ApiEnv> {
   return async (c, next) => {
-    const admission = await gate.admit(c.env.incoming);
+    const admission = await gate.admit(c.env.incoming, scoped);
     if (c.req.method === "OPTIONS" && admission.problem?.status !== 403) return c.body(null, 200);
     if (admission.problem !== undefined) return problemResponse(admission.problem);
     c.set("identity", admission.identity);
     c.set("expiresAt", admission.expiresAt);
+    if (admission.scope !== undefined) {
+      // by the path that routes are found by: the gate saw it as it was written
+      if (!isBlobPath(c.req.path)) return problemResponse(OUT_OF_SCOPE);
+      c.set("scope", admission.scope);
+    }
     return next();
   };
 }

@@ -3,6 +3,7 @@
 // Owns: comparing and verifying. Must never: log a token, or compare one in a time that depends on how much is right.
 import { createHash, createHmac, randomBytes, timingSafeEqual } from "node:crypto";
 import { createRemoteJWKSet, errors, jwtVerify } from "jose";
+import type { BlobScope } from "./blob-grants.ts";
 
 export interface JwtSettings {
   /** Where the provider's public keys are. */
@@ -16,7 +17,13 @@ export interface JwtSettings {
  * not expire.
  */
 export type TokenVerdict =
-  | { readonly kind: "known"; readonly identity: string; readonly expiresAt: number }
+  | {
+      readonly kind: "known";
+      readonly identity: string;
+      readonly expiresAt: number;
+      /** All that it is good for; see blob-grants.ts. Absent: everything. */
+      readonly scope?: BlobScope;
+    }
   | { readonly kind: "unknown"; readonly why: "wrong" | "expired" }
   | { readonly kind: "unavailable" };
 
