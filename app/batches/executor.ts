@@ -4,6 +4,8 @@ import type { OutputFormat } from "../imaging/index.ts";
 import type { ApiGraph } from "../workflow/index.ts";
 
 export interface Job {
+  /** What it belongs to. */
+  readonly batchId: string;
   readonly itemId: string;
   /** Absolute path; only read. */
   readonly source: string;
@@ -68,6 +70,11 @@ export interface Executor {
    * @throws AutochromeError "workflow-invalid", "model-missing", "model-damaged", "device-unavailable"
    */
   prepare(graph: ApiGraph, needs: { readonly networks: boolean }): Promise<void>;
+  /**
+   * A batch will not be run any more: what is left of it elsewhere is cleared away. Results that were not fetched are given
+   * up. Only for executors that keep something elsewhere.
+   */
+  end?(batch: string): Promise<void>;
   /** Runs one job. An abort rejects with the signal's reason and leaves nothing behind. */
   run(job: Job, signal: AbortSignal): Promise<JobResult>;
   close(): Promise<void>;

@@ -1,7 +1,15 @@
 // Batches: the one queue. All colouring, from wherever it is asked, goes through here.
 // Owns: what runs when and where, and how files and photos become items.
 // Must never: know SQL, pixels or a command line.
+
+export {
+  type Chunk,
+  chunkKey,
+  chunkSchema,
+  MOST_BYTES,
+} from "./chunk.ts";
 export type { Executor, Job, JobResult, PhotoResult } from "./executor.ts";
+export { type ClusterExecutorOptions, createClusterExecutor } from "./executors/cluster.ts";
 export { createLocalExecutor } from "./executors/local.ts";
 export { queueFiles } from "./files.ts";
 export { keepMask } from "./masks.ts";
@@ -29,3 +37,4 @@ export {
 } from "./run.ts";
 export { createSurroundings, type Surroundings, type SurroundingsOptions } from "./surroundings.ts";
 export { openTuning, queueTuning, type TuningTable } from "./tuning.ts";
+export { type WorkOptions, workOff } from "./work-off.ts";

@@ -90,6 +90,7 @@ export async function reproduceVersion(
   await mkdir(dirname(target), { recursive: true });
   const result = await executor.run(
     {
+      batchId: version.id,
       itemId: version.itemId,
       source: getPhoto(library, version.photoId).path,
       sourceHash: version.sourceHash,

@@ -128,6 +128,7 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
     try {
       const result = await executor.run(
         {
+          batchId: batch.id,
           itemId: item.id,
           source: item.source,
           sourceHash: item.sourceHash,
@@ -181,8 +182,13 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
   };
   options.stop?.addEventListener("abort", stopAll, { once: true });
   options.drain?.addEventListener("abort", () => wake(), { once: true });
+  let extended = Date.now();
   const timer = setInterval(() => {
-    extendLeases(db, owner, Date.now() + LEASE_MS);
+    // A batch of thousands may be under way at once elsewhere: not more often than needed.
+    if (Date.now() - extended > LEASE_MS / 3) {
+      extended = Date.now();
+      extendLeases(db, owner, extended + LEASE_MS);
+    }
     if (getBatch(db, batch.id).state === "cancelled") stopAll();
     wake();
   }, TICK_MS);
@@ -211,6 +217,10 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
     clearInterval(timer);
     options.stop?.removeEventListener("abort", stopAll);
     await Promise.allSettled([...under.values()].map((entry) => entry.work));
+  }
+  const { state } = getBatch(db, batch.id);
+  if (executor.end !== undefined && (state === "finished" || state === "cancelled")) {
+    await executor.end(batch.id).catch((error) => log.warn({ err: error }, "nothing could be cleared away"));
   }
   return countItems(db, batch.id);
 }

@@ -127,7 +127,9 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     .addOption(new Option("--album <name>", "the photos of this album").conflicts(["photo", "all"]))
     .addOption(new Option("--photo <id...>", "these photos").conflicts(["album", "all"]))
     .addOption(new Option("--all", "all photos").conflicts(["album", "photo"]))
-    .addOption(new Option("--on <where>", "where to run").choices(["auto", "local"]).default("auto"))
+    .addOption(
+      new Option("--on <where>", "where to run").choices(["auto", "local", "cluster"]).default("auto"),
+    )
     .option("--priority <number>", "higher runs first", integer(-1000, 1000))
     .addHelpText("after", examples('batch run --album "Grandparents"', "batch run --all --color-factor 0.8"))
     .action(async (flags) => {
@@ -216,9 +218,25 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     finish(await (await import("./commands/devices.ts")).devices(output)),
   );
 
+  const cluster = command("cluster", "The Kubernetes cluster that batches can run on.");
+  command("check", "Looks at everything on the cluster that a batch needs; changes nothing.", cluster)
+    .addHelpText("after", examples("cluster check", "cluster check --json"))
+    .action(async () => finish(await (await import("./commands/cluster.ts")).clusterCheck(output)));
+  command("clean", "Clears away old Jobs and files of batches that are over.", cluster)
+    .addOption(new Option("--days <days>", "older than so many days").argParser(integer(0, 3650)).default(7))
+    .addOption(libraryOption())
+    .action(async (flags) =>
+      finish(await (await import("./commands/cluster.ts")).clusterClean(flags, output)),
+    );
+
   command("suggest", "Says which preset suits each photo, and why; colours nothing.")
     .argument("<paths...>", "photos or folders")
     .addHelpText("after", examples("suggest album/"))
+    .action(async (paths) => finish(await (await import("./commands/suggest.ts")).suggest(paths, output)));
+
+  command("suggest", "Says which preset suits each photo, from what is to be seen in it; writes nothing.")
+    .argument("<paths...>", "photos or folders")
+    .addHelpText("after", examples("suggest album/", "suggest scan.jpg --json"))
     .action(async (paths) => finish(await (await import("./commands/suggest.ts")).suggest(paths, output)));
 
   command("workflows", "Lists the presets that --workflow takes.").action(async () =>

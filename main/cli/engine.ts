@@ -31,6 +31,8 @@ export interface Engine {
   /** What graphs are run with, wherever they come from. */
   surroundings(): Surroundings;
   executor(): Executor;
+  /** Where a batch runs by this name: "local" or "cluster". */
+  executorFor(name: string): Promise<Executor>;
   /** Says which preset suits a photo. */
   suggester(): Suggester;
   library(): Promise<Library>;
@@ -49,6 +51,7 @@ export function createEngine(
   const libraryFolder = resolve(config.library ?? defaultLibraryFolder());
   let made: ReturnType<typeof createSurroundings> | undefined;
   let executor: Executor | undefined;
+  let remote: Executor | undefined;
   let suggester: Suggester | undefined;
   const libraries = new Map<string, Promise<Library>>();
 
@@ -102,10 +105,16 @@ export function createEngine(
       suggester ??= createSuggester({ limits, threads: threadsOf(config).network, log });
       return suggester;
     },
+    async executorFor(name) {
+      if (name !== "cluster") return this.executor();
+      remote ??= await (await import("./cluster.ts")).clusterExecutor(config, log, say);
+      return remote;
+    },
     library: () => open(libraryFolder),
     scratchLibrary: () => open(":memory:"),
     async close() {
       suggester?.close();
+      await remote?.close();
       await executor?.close();
       await made?.close();
       for (const library of libraries.values()) (await library.catch(() => undefined))?.close();

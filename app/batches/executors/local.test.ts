@@ -58,6 +58,7 @@ function executorFor(largest: number) {
 
 function job(mayShrink: boolean): Job {
   return {
+    batchId: "batch",
     itemId: "item",
     source: join(root, "a.png"),
     sourceHash: undefined,

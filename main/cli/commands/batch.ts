@@ -40,6 +40,12 @@ export interface BatchRunFlags extends PlanFlags, LibraryFlag, DeviceFlag {
   readonly photo?: readonly string[];
   readonly all?: boolean;
   readonly priority?: number;
+  readonly on?: "auto" | "local" | "cluster";
+}
+
+/** auto is this computer: whether a cluster is worth the way is for its user to say. */
+function placeOf(on: BatchRunFlags["on"]): string {
+  return on === "cluster" ? "cluster" : "local";
 }
 
 /** Opens the library, does the work, closes everything. */
@@ -64,7 +70,7 @@ export function batchRun(flags: BatchRunFlags, output: Output): Promise<number> 
         : flags.album !== undefined
           ? { album: flags.album }
           : {};
-    const how = { executor: "local", priority: flags.priority ?? 0 };
+    const how = { executor: placeOf(flags.on), priority: flags.priority ?? 0 };
     const batch = isSuggestionWished(engine, flags)
       ? await queueSuggested(engine, library, selection, flags, how, output)
       : queuePhotos(library, selection, await planFrom(engine.config, flags, "adopt", output.say), how);
@@ -130,7 +136,7 @@ export async function runQueued(
   const started = Date.now();
   const tally: Tally = { done: 0, failed: 0, skipped: 0 };
   try {
-    const executor = engine.executor();
+    const executor = await engine.executorFor(getBatch(library.db, id).executor);
     const counts = await runBatch({
       library,
       executor,
@@ -211,9 +217,13 @@ function change(
   flags: LibraryFlag,
   output: Output,
 ): Promise<number> {
-  return withEngine(flags, output, async (_, library) => {
+  return withEngine(flags, output, async (engine, library) => {
     const batch = setBatchState(library.db, id, state);
     releaseDead(library.db, isOwnerAlive, Date.now());
+    if (state === "cancelled" && batch.executor !== "local") {
+      const executor = await engine.executorFor(batch.executor);
+      await executor.end?.(id); // also where no process runs it now
+    }
     const counts = countItems(library.db, id);
     output.summary({ batch: id, state, ...counts }, sentence(batch, counts));
     return EXIT.ok;

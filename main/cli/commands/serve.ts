@@ -62,6 +62,7 @@ export async function serve(flags: ServeFlags, output: Output): Promise<number> 
         host: config.host,
         frontEnd: config.frontEnd,
         uploadMaxBytes: Math.round(config.uploadMaxMb * 1e6),
+        blobMaxBytes: Math.round(config.blobMaxGb * 1e9),
         retention: retentionOf(config),
         log,
         logs: tail,

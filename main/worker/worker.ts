@@ -1,0 +1,150 @@
+// The program of a pod: one chunk of a batch, photo by photo, by the same engine as on a desktop.
+//
+// Environment: AUTOCHROME_MANIFEST ("<batch>/<attempt>"), AUTOCHROME_STORE (a grant, JSON), JOB_COMPLETION_INDEX,
+// AUTOCHROME_FAILURES (how often this chunk failed), AUTOCHROME_POD. Settings as everywhere.
+// Must never: exit with 0 unless every photo of the chunk has its record.
+import { createServer } from "node:http";
+import { tmpdir } from "node:os";
+import { join } from "node:path";
+import { z } from "zod";
+import {
+  chunkKey,
+  chunkSchema,
+  createLocalExecutor,
+  createSurroundings,
+  MOST_BYTES,
+  workOff,
+} from "../../app/batches/index.ts";
+import { grantSchema, openGrantedStore, WORKER_EXIT } from "../../app/cluster/index.ts";
+import { chooseDevice, forgetDevices } from "../../app/colorize/index.ts";
+import {
+  AutochromeError,
+  cacheFolder,
+  createLogger,
+  loadConfig,
+  threadsOf,
+  toErrorRecord,
+} from "../../app/kernel/index.ts";
+import { embeddedModel } from "../../app/modelstore/index.ts";
+
+const environmentSchema = z.object({
+  AUTOCHROME_MANIFEST: z.string().regex(/^[a-z0-9-]+\/\d+$/),
+  AUTOCHROME_STORE: z.string(),
+  JOB_COMPLETION_INDEX: z.coerce.number().int().min(0),
+  AUTOCHROME_FAILURES: z.coerce.number().int().min(0).catch(0),
+  AUTOCHROME_POD: z.string().default("pod"),
+  /** Where Prometheus may ask; no port: nowhere. */
+  AUTOCHROME_METRICS_PORT: z.coerce.number().int().min(0).max(65_535).optional(),
+});
+
+/** @returns the exit code */
+export async function work(environment: NodeJS.ProcessEnv = process.env): Promise<number> {
+  const config = loadConfig(environment);
+  const base = createLogger(config.logLevel === "warn" ? "info" : config.logLevel);
+  const stop = new AbortController();
+  const onSignal = () => stop.abort();
+  process.once("SIGTERM", onSignal);
+  process.once("SIGINT", onSignal);
+  try {
+    const settings = environmentSchema.parse(environment);
+    const [batch = "", attempt = ""] = settings.AUTOCHROME_MANIFEST.split("/");
+    const index = settings.JOB_COMPLETION_INDEX;
+    const log = base.child({ batch, attempt: Number(attempt), index });
+    const grant = grantSchema.parse(JSON.parse(settings.AUTOCHROME_STORE));
+    const outer = await openGrantedStore(grant);
+    const bytes = await outer
+      .getBytes(chunkKey(batch, Number(attempt), index), { maxBytes: MOST_BYTES }, { signal: stop.signal })
+      .finally(() => outer.close());
+    const chunk = chunkSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+    log.info({ photos: chunk.items.length, failures: settings.AUTOCHROME_FAILURES }, "chunk begins");
+
+    const { workers, network } = threadsOf(config);
+    const surroundings = createSurroundings({
+      threads: workers,
+      inferenceThreads: network,
+      limits: { maxMegapixels: config.maxMegapixels },
+      models: config.models,
+      imageModels: config.imageModels,
+      device: {
+        choose: () =>
+          chooseDevice({
+            wish: config.device,
+            model: embeddedModel(),
+            threads: network,
+            gpuLibraries: config.gpuLibraries,
+            cacheFolder: cacheFolder(),
+            log,
+          }),
+        mayFallBack: config.device === "auto",
+        onFailed: () => void forgetDevices(cacheFolder()),
+      },
+      log,
+    });
+    const executor = createLocalExecutor(surroundings);
+    const store = await openGrantedStore(chunk.grant);
+    const counts = { done: 0, failed: 0, there: 0 };
+    const metrics = serveMetrics(settings.AUTOCHROME_METRICS_PORT, counts);
+    try {
+      await workOff({
+        chunk,
+        store,
+        executor,
+        folder: join(tmpdir(), "autochrome-chunk"),
+        pod: settings.AUTOCHROME_POD,
+        // A pod that was killed for its memory comes back; from then on it takes one photo at a time.
+        mostAtOnce: settings.AUTOCHROME_FAILURES > 0 ? 1 : executor.capacity,
+        signal: stop.signal,
+        log,
+        counts,
+      });
+    } finally {
+      metrics?.close();
+      await executor.close();
+      await surroundings.close();
+      await store.close();
+    }
+    log.info({ ...counts }, "chunk done");
+    return WORKER_EXIT.done;
+  } catch (thrown) {
+    if (stop.signal.aborted) {
+      base.warn("stopped before the end; what has a record stays");
+      return WORKER_EXIT.stopped;
+    }
+    const error = toErrorRecord(thrown, "the chunk");
+    base.error({ err: thrown, error }, error.message);
+    process.stderr.write(`${error.message} ${error.next}\n`); // the pod's last words, which the desktop shows
+    return isSetUp(thrown) ? WORKER_EXIT.setUp : 1;
+  }
+}
+
+/** Trouble that no further attempt mends. */
+function isSetUp(thrown: unknown): boolean {
+  if (thrown instanceof z.ZodError || thrown instanceof SyntaxError) return true;
+  return (
+    thrown instanceof AutochromeError &&
+    [
+      "model-missing",
+      "model-damaged",
+      "model-unfit",
+      "workflow-invalid",
+      "usage",
+      "device-unavailable",
+    ].includes(thrown.code)
+  );
+}
+
+function serveMetrics(port: number | undefined, counts: Readonly<Record<string, number>>) {
+  if (port === undefined) return undefined;
+  const server = createServer((_, response) => {
+    const lines = Object.entries(counts).map(
+      ([outcome, count]) => `autochrome_chunk_photos_total{outcome="${outcome}"} ${count}\n`,
+    );
+    response.setHeader("Content-Type", "text/plain; version=0.0.4");
+    response.end(`# TYPE autochrome_chunk_photos_total counter\n${lines.join("")}`);
+  });
+  server.on("error", () => undefined); // nobody can ask then; the work matters more
+  server.listen(port);
+  return server;
+}
+
+if (import.meta.main) process.exit(await work());
