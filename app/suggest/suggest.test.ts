@@ -96,7 +96,7 @@ describe("photographs", () => {
       const { preset } = await suggester.presetFor(join(ROOT, "main/demo/samples", name));
       if (!truth.split("/").includes(preset)) wrong.push(name);
     }
-    expect(wrong).toEqual(["lookout-tower.jpg"]); // its stones are rough, and it is half sky
+    expect(wrong).toEqual(["lookout-tower.jpg"]); // seen from below: its lines are slanted
   });
 
   const old = join(ROOT, "../shared/photos/old");

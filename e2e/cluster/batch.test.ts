@@ -109,6 +109,7 @@ function startKubelet(): Kubelet {
           const ended = [...done];
           const isOver = ended.length === job.spec.completions;
           const isGood = ended.every(([, result]) => result === 0);
+          if (!api.things.has(path)) return; // the Job was deleted meanwhile
           api.things.set(path, {
             ...(thing as object),
             status: {

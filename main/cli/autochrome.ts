@@ -234,11 +234,6 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     .addHelpText("after", examples("suggest album/"))
     .action(async (paths) => finish(await (await import("./commands/suggest.ts")).suggest(paths, output)));
 
-  command("suggest", "Says which preset suits each photo, from what is to be seen in it; writes nothing.")
-    .argument("<paths...>", "photos or folders")
-    .addHelpText("after", examples("suggest album/", "suggest scan.jpg --json"))
-    .action(async (paths) => finish(await (await import("./commands/suggest.ts")).suggest(paths, output)));
-
   command("workflows", "Lists the presets that --workflow takes.").action(async () =>
     finish(await (await import("./commands/workflows.ts")).workflows(output)),
   );
