@@ -159,7 +159,7 @@ describe("pictures that wait together", () => {
       "rejected",
       "fulfilled",
     ]);
-    expect(network.isBusy).toBe(false);
+    await expect.poll(() => network.isBusy).toBe(false);
   });
 
   it("do not spoil it for each other", async () => {

@@ -49,6 +49,7 @@ export async function startS3Server(kind: S3Kind): Promise<S3Server> {
   const bucket = "photos";
   const files = join(folder, "data", bucket);
   await mkdir(files, { recursive: true });
+  await mkdir(join(folder, "meta"));
   const port = await freePort();
   const keys = { accessKeyId: "test-access-key", secretAccessKey: "test-secret-key-of-no-use-elsewhere" };
   let child: ChildProcess | undefined;
