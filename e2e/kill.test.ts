@@ -74,6 +74,8 @@ it(`survives kill -9 at ${KILLS} random moments of batches`, { timeout: 1_200_00
     expect(opened.db.raw.pragma("integrity_check", { simple: true })).toBe("ok");
     expect(opened.db.raw.pragma("foreign_key_check")).toEqual([]);
     const recorded = new Map<string, string>();
+    /** Photos by the files that their network's colours are kept in. */
+    const colours = new Map<string, string>();
     for (const batch of listBatches(opened.db)) {
       expect(batch.state).toBe("finished");
       expect(countItems(opened.db, batch.id)).toEqual({
@@ -89,13 +91,27 @@ it(`survives kill -9 at ${KILLS} random moments of batches`, { timeout: 1_200_00
         );
         expect(versions.length).toBe(1); // neither lost nor done twice
         recorded.set(versions[0]!.file, versions[0]!.fileHash);
+        expect(versions[0]!.chroma).toBeDefined();
+        colours.set(versions[0]!.chroma!, item.photoId!);
       }
     }
-    // Every file is a version's, whole, and every version has its file.
-    const files = await hashesBelow(join(library, "versions"));
-    expect(
-      new Map([...files].map(([path, hash]) => [`versions/${path.replaceAll("\\", "/")}`, hash])),
-    ).toEqual(recorded);
+    const files = new Map(
+      [...(await hashesBelow(join(library, "versions")))].map(([path, hash]) => [
+        `versions/${path.replaceAll("\\", "/")}`,
+        hash,
+      ]),
+    );
+    // A photo's colours are the same each time: a file that is not whole would differ.
+    const ofPhoto = new Map<string, string>();
+    for (const [path, photo] of colours) {
+      const hash = files.get(path);
+      expect(hash).toBeDefined();
+      if (!ofPhoto.has(photo)) ofPhoto.set(photo, hash!);
+      expect(hash).toBe(ofPhoto.get(photo));
+      recorded.set(path, hash!);
+    }
+    // Every file is a version's, whole, and every version has its files.
+    expect(files).toEqual(recorded);
   } finally {
     opened.close();
   }
