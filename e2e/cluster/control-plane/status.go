@@ -1,11 +1,16 @@
-// A pod's status as the API shows it, worked out from what its containers do.
+// A pod's status as the API shows it, worked out from what its containers do, and the reporting of it, which goes
+// on in its own time and outlasts an API server that is away.
 package main
 
 import (
+	"context"
 	"fmt"
+	"os"
 	"strings"
+	"time"
 
 	corev1 "k8s.io/api/core/v1"
+	apierrors "k8s.io/apimachinery/pkg/api/errors"
 	metav1 "k8s.io/apimachinery/pkg/apis/meta/v1"
 )
 
@@ -116,4 +121,80 @@ func setCondition(status *corev1.PodStatus, condition corev1.PodCondition) {
 		return
 	}
 	status.Conditions = append(status.Conditions, condition)
+}
+
+// report brings each change to the API server, however long that takes, until the pod is gone.
+func (p *podRun) report() {
+	defer func() {
+		os.RemoveAll(p.dir)
+		p.node.forget(p)
+	}()
+	for range p.changed {
+		for {
+			done, err := p.reportOnce()
+			if done {
+				return
+			}
+			if err == nil {
+				break
+			}
+			if !apierrors.IsConflict(err) {
+				time.Sleep(500 * time.Millisecond)
+			}
+		}
+	}
+}
+
+// reportOnce tells the status; done when there is nothing left to tell of this pod.
+func (p *podRun) reportOnce() (done bool, err error) {
+	p.mu.Lock()
+	silent := p.silent
+	p.mu.Unlock()
+	if silent {
+		return true, nil
+	}
+	if !p.node.online() {
+		return false, fmt.Errorf("the node is cut off")
+	}
+	ctx, cancel := context.WithTimeout(context.Background(), callTimeout)
+	defer cancel()
+	pods := p.node.client.CoreV1().Pods(p.pod.Namespace)
+	current, err := pods.Get(ctx, p.pod.Name, metav1.GetOptions{})
+	if apierrors.IsNotFound(err) || err == nil && current.UID != p.pod.UID {
+		p.stop(0)
+		return p.hasEnded(), nil
+	}
+	if err != nil {
+		return false, err
+	}
+	next := current.DeepCopy()
+	p.fillStatus(&next.Status)
+	next.Status.ObservedGeneration = current.Generation
+	if _, err := pods.UpdateStatus(ctx, next, metav1.UpdateOptions{}); err != nil {
+		return apierrors.IsNotFound(err) && p.hasEnded(), ignoreMissing(err)
+	}
+	p.mu.Lock()
+	finish := p.ended && p.deleting
+	p.mu.Unlock()
+	if !finish {
+		return false, nil
+	}
+	now := int64(0)
+	err = pods.Delete(ctx, p.pod.Name, metav1.DeleteOptions{
+		GracePeriodSeconds: &now, Preconditions: &metav1.Preconditions{UID: &p.pod.UID},
+	})
+	return ignoreMissing(err) == nil, ignoreMissing(err)
+}
+
+func (p *podRun) hasEnded() bool {
+	p.mu.Lock()
+	defer p.mu.Unlock()
+	return p.ended
+}
+
+func ignoreMissing(err error) error {
+	if apierrors.IsNotFound(err) {
+		return nil
+	}
+	return err
 }
