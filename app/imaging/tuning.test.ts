@@ -233,6 +233,8 @@ test("skin is skin, and sky, foliage, brick red and greys are not", () => {
   // The ColorChecker's patches: dark and light skin, blue sky, foliage, red, yellow, white.
   expect(skinAt(37.99, 13.56, 14.06)).toBeGreaterThan(0.9);
   expect(skinAt(65.71, 18.13, 17.81)).toBeGreaterThan(0.9);
+  // A pale face as the embedded network colours it: a border of the region across it would leave it in patches.
+  expect(skinAt(85, -0.5, 9)).toBeGreaterThan(0.9);
   expect(skinAt(49.93, -4.88, -21.93)).toBe(0);
   expect(skinAt(43.14, -13.1, 21.91)).toBe(0);
   expect(skinAt(42.1, 53.38, 28.19)).toBe(0);

@@ -70,16 +70,16 @@ export function tune(planes: LabPlanes, options: MergeOptions, mask: Float32Arra
 }
 
 /**
- * Skin's region in Lab. Its middle: the ColorChecker's dark and light skin have hues of 46° and 44° at chroma 20 and 25, the
- * facial skin that people like best on displays about 46° and 25 (an experiment of 90 observers in the IS&T library), while
- * the embedded network makes faces yellower (medians of 71°–82° on three trial photographs). Its form: one ellipse in a and
- * b for all lightness is adequate for many uses (Zeng and Luo, "Skin Color Modeling of Digital Photographic Images", J.
- * Imaging Sci. Technol. 55, 2011); here a sector of hue and chroma, with soft borders. Wood, sand and brick lie in it too:
- * colour alone cannot tell them from skin, a mask can.
+ * Skin's region in Lab. Its hues: the ColorChecker's dark and light skin have 46° and 44° at chroma 20 and 25, the facial
+ * skin that people like best on displays about 46° and 25 (an experiment of 90 observers in the IS&T library), while the
+ * embedded network makes faces yellower (medians of 71°–82° on four trial photographs, up to 93° within a face). Its form:
+ * one ellipse in a and b for all lightness is adequate for many uses (Zeng and Luo, "Skin Color Modeling of Digital
+ * Photographic Images", J. Imaging Sci. Technol. 55, 2011); here a sector of hue and chroma, with soft borders. Wood, sand
+ * and brick lie in it too: colour alone cannot tell them from skin, a mask can.
  */
-const SKIN_HUE = 60;
+const SKIN_HUE = 65;
 /** Degrees to both sides of it: surely skin, and surely none. */
-const [HUE_NEAR, HUE_FAR] = [20, 40] as const;
+const [HUE_NEAR, HUE_FAR] = [30, 50] as const;
 const radians = (degrees: number) => (degrees * Math.PI) / 180;
 const [SKIN_A, SKIN_B] = [Math.cos(radians(SKIN_HUE)), Math.sin(radians(SKIN_HUE))] as const;
 const [NEAR, FAR] = [Math.cos(radians(HUE_NEAR)), Math.cos(radians(HUE_FAR))] as const;
@@ -90,7 +90,7 @@ export function skinAt(L: number, a: number, b: number): number {
   const along = a * SKIN_A + b * SKIN_B;
   if (along <= FAR * chroma) return 0;
   const hue = ramp(along / chroma, FAR, NEAR);
-  return hue * ramp(chroma, 4, 10) * ramp(chroma, 60, 40) * ramp(L, 10, 25) * ramp(L, 100, 92);
+  return hue * ramp(chroma, 2, 8) * ramp(chroma, 60, 40) * ramp(L, 10, 25) * ramp(L, 100, 95);
 }
 
 /** 0 at `none`, 1 at `full`, smooth between and beyond. */
