@@ -133,6 +133,11 @@ function partsOf(value: unknown, parts: Json[] = []): Json[] {
   return parts;
 }
 
+/** As JSON.parse does it: "__proto__" is a name like any other, and an object's prototype stays what it was. */
+function put(target: Json, name: string, value: unknown): void {
+  Object.defineProperty(target, name, { value, enumerable: true, configurable: true, writable: true });
+}
+
 const change = fc.record({
   part: fc.nat(),
   key: fc.nat(),
@@ -159,15 +164,9 @@ test.each(
         const keys = Object.keys(target);
         const at = keys[key % Math.max(1, keys.length)] ?? name;
         if (how === "remove") delete target[at];
-        else if (how === "replace") target[at] = value;
-        else if (how === "add")
-          Object.defineProperty(target, name, {
-            value,
-            enumerable: true,
-            configurable: true,
-            writable: true,
-          });
-        else target[at] = structuredClone(parts[other % parts.length]);
+        else if (how === "replace") put(target, at, value);
+        else if (how === "add") put(target, name, value);
+        else put(target, at, structuredClone(parts[other % parts.length]));
       }
       enter(mutant);
     }),
