@@ -1,6 +1,7 @@
 // What an executor is: a place where photographs go through a graph. The local one is here; a cluster and other machines
 // implement the same. Must never: know about SQL or states; it gets a job and makes a file.
 import type { OutputFormat } from "../imaging/index.ts";
+import type { ErrorRecord } from "../kernel/index.ts";
 import type { ApiGraph } from "../workflow/index.ts";
 
 export interface Job {
@@ -57,6 +58,11 @@ export type JobResult =
   | ({ readonly status: "done" } & PhotoResult)
   | { readonly status: "skipped"; readonly output: string };
 
+/** Whether an error says that an executor as a whole cannot work, so that no photo is to blame and the batch can wait. */
+export function isAboutPlace(error: ErrorRecord): boolean {
+  return /^(cluster|storage|server)-/.test(error.code);
+}
+
 export interface Executor {
   /** What batches name it by. */
   readonly name: string;
@@ -75,7 +81,10 @@ export interface Executor {
    * up. Only for executors that keep something elsewhere.
    */
   end?(batch: string): Promise<void>;
-  /** Runs one job. An abort rejects with the signal's reason and leaves nothing behind. */
+  /**
+   * Runs one job. An abort rejects with the signal's reason and leaves nothing behind.
+   * @throws AutochromeError about this photo; or about the place as a whole (isAboutPlace), and then nothing can be done there
+   */
   run(job: Job, signal: AbortSignal): Promise<JobResult>;
   close(): Promise<void>;
 }

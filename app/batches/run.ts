@@ -29,7 +29,7 @@ import {
   toErrorRecord,
 } from "../kernel/index.ts";
 import { type ApiGraph, apiGraphSchema, isLink } from "../workflow/index.ts";
-import type { Executor, JobResult, PhotoResult } from "./executor.ts";
+import { type Executor, isAboutPlace, type JobResult, type PhotoResult } from "./executor.ts";
 import { masksFolder } from "./masks.ts";
 import { isOwnerAlive, ownerName } from "./owner.ts";
 
@@ -89,7 +89,8 @@ const CRASH_ATTEMPTS = 2;
 /**
  * Runs a batch until nothing of it is left to claim, or until it is paused, cancelled, drained or stopped.
  * @returns the counts at the end
- * @throws AutochromeError when the graph cannot be run here at all; nothing was claimed then
+ * @throws AutochromeError when the graph cannot be run here at all (nothing was claimed then), and when the executor as a
+ * whole cannot go on: what is not done waits in the queue
  */
 export async function runBatch(options: RunOptions): Promise<Counts> {
   const { library, executor } = options;
@@ -104,6 +105,7 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
   const under = new Map<string, { readonly abort: AbortController; readonly work: Promise<void> }>();
   const started = Date.now();
   let finished = 0;
+  let halt: unknown; // why the executor cannot go on
   let wake = (): void => undefined;
 
   // Counted along instead of asked for: a count reads the whole batch.
@@ -170,6 +172,13 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
         counts.queued++;
         return releaseItem(db, item, owner);
       }
+      if (isAboutPlace(error)) {
+        halt ??= thrown;
+        counts.running--;
+        counts.queued++;
+        releaseItem(db, item, owner);
+        return stopAll();
+      }
       log.error({ item: item.id, error }, "item failed");
       if (failItem(db, item, owner, { ms: elapsed(), error }))
         report(item, { status: "failed", error }, elapsed());
@@ -195,7 +204,8 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
 
   try {
     for (;;) {
-      const ending = options.drain?.aborted === true || options.stop?.aborted === true;
+      const isTold = options.drain?.aborted === true || options.stop?.aborted === true;
+      const ending = isTold || halt !== undefined;
       while (!ending && under.size < executor.capacity) {
         const item = claimItem(db, owner, Date.now() + LEASE_MS, executor.name, batch.id);
         if (item === undefined) break;
@@ -218,6 +228,7 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
     options.stop?.removeEventListener("abort", stopAll);
     await Promise.allSettled([...under.values()].map((entry) => entry.work));
   }
+  if (halt !== undefined) throw halt;
   const { state } = getBatch(db, batch.id);
   if (executor.end !== undefined && (state === "finished" || state === "cancelled")) {
     await executor.end(batch.id).catch((error) => log.warn({ err: error }, "nothing could be cleared away"));

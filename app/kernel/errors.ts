@@ -35,6 +35,7 @@ export type ErrorCode =
   | "cluster-sign-in" // it does not accept who we say we are, or the credentials could not be had
   | "cluster-forbidden" // it knows us, and does not let us
   | "cluster-refused" // it does not take what we ask for: too old, quota, policy, not valid
+  | "gave-up" // whoever works on this one item ends before it is done, each time
   | "storage-unreachable" // where a cluster's files lie: there is no way to it
   | "storage-denied" // it was reached and refuses: key, permission, bucket, certificate, clock
   | "storage-failed" // it does not do its work

@@ -1,15 +1,8 @@
 // The executor on this computer: each job is a run of its graph.
 // Owns: what a graph may reach while it runs for a job: the photo, and the one result. Must never: touch the queue.
 import { mkdir, stat } from "node:fs/promises";
-import { basename, dirname, extname, join } from "node:path";
-import {
-  extensionFor,
-  type ImageFacts,
-  inspectImage,
-  matchesExtension,
-  type OutputFormat,
-  outputFormatFor,
-} from "../../imaging/index.ts";
+import { basename, dirname, join } from "node:path";
+import { type ImageFacts, inspectImage, type OutputFormat, outputFormatFor } from "../../imaging/index.ts";
 import { AutochromeError, errorFromRecord, toErrorRecord, writeAtomically } from "../../kernel/index.ts";
 import {
   type ApiGraph,
@@ -31,6 +24,7 @@ import {
 import type { Executor, Job, JobResult, PhotoResult } from "../executor.ts";
 import type { Surroundings } from "../surroundings.ts";
 import { createJobColorizer } from "./kept-colours.ts";
+import { coloursPath, resultPath } from "./result-paths.ts";
 
 /** More jobs than threads, so that no thread waits while the network works. */
 const EXTRA_JOBS = 2;
@@ -57,7 +51,7 @@ export function createLocalExecutor(surroundings: Surroundings): Executor {
       const facts = await inspectImage(job.source, limits);
       const form = jobGraphOf(job.graph);
       const format = outputFormatFor(facts, form.format);
-      const target = withExtension(job.target, format);
+      const target = resultPath(job.target, format);
       if (job.existing !== "overwrite" && (await stat(target).catch(() => undefined)) !== undefined) {
         return job.existing === "skip"
           ? { status: "skipped", output: target }
@@ -206,11 +200,6 @@ async function adopt(
   };
 }
 
-/** Where the network's colours of a result are kept. */
-function coloursPath(target: string): string {
-  return `${target.slice(0, target.length - extname(target).length)}.colours.png`;
-}
-
 function devicesOf(making: Written["making"]): string {
   const devices = [...new Set(making.map((step) => step.device))];
   return devices.length === 0 ? "cpu" : devices.join("+");
@@ -261,10 +250,4 @@ async function identity(path: string): Promise<string> {
     const record = toErrorRecord(error, basename(path));
     throw new AutochromeError(record.code, record.message, record.next, { cause: error });
   }
-}
-
-function withExtension(path: string, format: OutputFormat): string {
-  const present = extname(path);
-  if (matchesExtension(format, path)) return path;
-  return path.slice(0, path.length - present.length) + extensionFor(format);
 }

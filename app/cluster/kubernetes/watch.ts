@@ -27,6 +27,8 @@ export interface JobView {
   readonly total: number;
   /** Pods that wait or run. */
   readonly active: number;
+  /** Why a Job failed, in the cluster's own word: "FailedIndexes", "PodFailurePolicy" …; empty unless it did. */
+  readonly reason: string;
   /** Why it does not go on, or did not end well; empty where all is well. */
   readonly words: readonly Words[];
   /** Whether the cluster answered the last question; if not, the rest is as it was when it last did. */
@@ -68,7 +70,7 @@ export async function followJob(cluster: Cluster, name: string, options: FollowO
       const view = await look(cluster, name, gpu, signal).catch((thrown): JobView => {
         signal.throwIfAborted();
         if (!(thrown instanceof AutochromeError)) throw thrown;
-        const none = { state: "queued", completed: [], failed: [], total: 0, active: 0 } as const;
+        const none = { state: "queued", completed: [], failed: [], total: 0, active: 0, reason: "" } as const;
         const words = trouble(thrown.message, `${thrown.next} The batch goes on there meanwhile.`);
         return { ...(last ?? none), words: [words], reachable: false };
       });
@@ -114,7 +116,7 @@ async function look(
   });
   if (answer.status === 404)
     return {
-      ...{ state: "gone", completed: [], failed: [], total: 0, active: 0, reachable: true },
+      ...{ state: "gone", completed: [], failed: [], total: 0, active: 0, reason: "", reachable: true },
       words: [
         trouble(
           "The batch's Job is not on the cluster any more.",
@@ -125,8 +127,29 @@ async function look(
   if (!isDone(answer)) throw refusal(answer, "look at the Job", namespace);
   const job = jobSchema.parse(answer.body);
   const { state, completed, failed, total, active, queue, uid } = factsOf(job);
-  const view = { state, completed, failed, total, active, reachable: true };
-  if (state === "complete" || state === "failed") return { ...view, words: explainJob(job) };
+  const reason = job.status.conditions.find(({ type, status }) => type === "Failed" && status === "True");
+  const view = { state, completed, failed, total, active, reason: reason?.reason ?? "", reachable: true };
+  if (state === "complete") return { ...view, words: [] };
+  // Finished pods would make the answer grow with the batch. "0": what the server has at hand is new enough.
+  const podsWhere = async (phase: string) =>
+    itemsOf(
+      podSchema,
+      await list(
+        cluster,
+        "pods",
+        pathOf("pods", namespace),
+        {
+          labelSelector: `batch.kubernetes.io/job-name=${name}`,
+          fieldSelector: `status.phase${phase}`,
+          ...{ limit: String(MOST_PODS), resourceVersion: "0" },
+        },
+        common,
+      ),
+    );
+  if (state === "failed") {
+    const last = explainPods(latestOf(await podsWhere("=Failed")), gpu);
+    return { ...view, words: [...explainJob(job), ...last.slice(0, 2)] };
+  }
   if (state === "suspended")
     return {
       ...view,
@@ -141,21 +164,7 @@ async function look(
     }
     return { ...view, words: [explainQueue(queue, itemsOf(workloadSchema, workloads))] };
   }
-  const pods = itemsOf(
-    podSchema,
-    await list(
-      cluster,
-      "pods",
-      pathOf("pods", namespace),
-      // Finished pods would make the answer grow with the batch. "0": what the server has at hand is new enough.
-      {
-        labelSelector: `batch.kubernetes.io/job-name=${name}`,
-        fieldSelector: "status.phase!=Succeeded",
-        resourceVersion: "0",
-      },
-      common,
-    ),
-  );
+  const pods = await podsWhere("!=Succeeded");
   const words = explainPods(latestOf(pods), gpu);
   const isRunning = pods.some(({ status }) => status.phase === "Running");
   if (words.length > 0 || isRunning) return { ...view, words };
@@ -178,6 +187,9 @@ async function look(
         : [waiting("A pod is starting.", "Wait: the first time on a node its image has to be fetched.")],
   };
 }
+
+/** Pods that are looked at for words. A server that answers from memory may give more. */
+const MOST_PODS = 500;
 
 const KUEUE_VERSIONS = ["v1beta2", "v1beta1"];
 
