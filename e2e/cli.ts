@@ -27,8 +27,15 @@ export interface Running {
   lineWith(accept: (line: Line) => boolean): Promise<Line>;
 }
 
-/** Starts a command; `--json` is added. Settings of the machine that runs the tests stay out. */
-export function start(args: readonly string[], environment: Record<string, string> = {}): Running {
+/**
+ * Starts a command; `--json` is added. Settings of the machine that runs the tests stay out.
+ * @param stdin open: the test holds it, else it has ended
+ */
+export function start(
+  args: readonly string[],
+  environment: Record<string, string> = {},
+  stdin: "open" | "ended" = "ended",
+): Running {
   const clean = Object.fromEntries(
     Object.entries(process.env).filter(([name]) => !name.startsWith("AUTOCHROME_")),
   );
@@ -40,9 +47,10 @@ export function start(args: readonly string[], environment: Record<string, strin
       AUTOCHROME_DEVICE: "cpu",
       ...environment,
     },
-    stdio: ["ignore", "pipe", "pipe"],
+    stdio: ["pipe", "pipe", "pipe"],
     detached: true, // a process group of its own, as a terminal gives it
   });
+  if (stdin === "ended") child.stdin.end();
   const lines: Line[] = [];
   const waiting: { accept: (line: Line) => boolean; resolve: (line: Line) => void }[] = [];
   let stdout = "";

@@ -92,11 +92,11 @@ describe("gateway: ways to it", () => {
     try {
       const { path, facts } = await bench.file(100_001);
       await expect(store.putFile(outputKey("b", "a"), path, facts)).rejects.toMatchObject({
-        code: "disk-full",
+        code: "storage-denied",
       });
       const large = await bench.file(LARGE);
       await expect(store.putFile(outputKey("b", "a"), large.path, large.facts)).rejects.toMatchObject({
-        code: "disk-full",
+        code: "storage-denied",
       });
       expect((await service.files()).filter((file) => file.startsWith("blobs"))).toEqual([]);
     } finally {

@@ -1,11 +1,12 @@
 // The page at "/": ComfyUI's official front end from a folder, or a small page that says what this is.
 // Owns: static files and their caching. Must never: serve a file outside that folder, or one that a client has put anywhere.
 import { readdir, realpath, stat } from "node:fs/promises";
-import { extname, join, relative, resolve, sep } from "node:path";
-import { AutochromeError, isInside, resolveInside } from "../kernel/index.ts";
+import { join, relative, resolve, sep } from "node:path";
+import { AutochromeError } from "../kernel/index.ts";
 import { notFound, refusal } from "./answers.ts";
 import { type ApiContext, type ApiRoutes, endpoint } from "./endpoint.ts";
 import { sendFile } from "./send-file.ts";
+import { decoded, fileAt, PAGE_TYPE, typeOf } from "./static-files.ts";
 
 export interface FrontEnd {
   /** Addresses of its extensions' scripts. */
@@ -15,32 +16,6 @@ export interface FrontEnd {
   page(c: ApiContext): Promise<Response>;
 }
 
-const TYPES: Readonly<Record<string, string>> = {
-  ".html": "text/html; charset=utf-8",
-  ".js": "text/javascript; charset=utf-8",
-  ".mjs": "text/javascript; charset=utf-8",
-  ".css": "text/css; charset=utf-8",
-  ".json": "application/json",
-  ".map": "application/json",
-  ".txt": "text/plain; charset=utf-8",
-  ".md": "text/markdown; charset=utf-8",
-  ".svg": "image/svg+xml",
-  ".png": "image/png",
-  ".jpg": "image/jpeg",
-  ".jpeg": "image/jpeg",
-  ".webp": "image/webp",
-  ".avif": "image/avif",
-  ".gif": "image/gif",
-  ".ico": "image/x-icon",
-  ".cur": "image/x-icon",
-  ".woff": "font/woff",
-  ".woff2": "font/woff2",
-  ".ttf": "font/ttf",
-  ".wasm": "application/wasm",
-  ".mp3": "audio/mpeg",
-  ".mp4": "video/mp4",
-  ".webm": "video/webm",
-};
 /** ComfyUI's rules: what names a version of the program is asked for anew, pictures may be kept for a day. */
 const FRESH = /(\.js|\.css|\/index[^/]*\.json)$/;
 const PICTURE = /\.(png|jpe?g|gif|webp|avif|svg|ico|bmp)$/i;
@@ -63,12 +38,14 @@ const FRONT_END_POLICY = [
   "form-action 'self'",
   "frame-ancestors 'none'",
 ].join("; ");
-const PAGE_POLICY = "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
+/** Of small pages that are words only. */
+export const PAGE_POLICY =
+  "default-src 'none'; style-src 'unsafe-inline'; base-uri 'none'; frame-ancestors 'none'";
 
 /** @param folder with the front end's index.html. @throws AutochromeError "usage" where that is not there */
 export async function openFrontEnd(folder: string | undefined): Promise<FrontEnd> {
   if (folder === undefined) {
-    const headers = { "Content-Type": "text/html; charset=utf-8", "Content-Security-Policy": PAGE_POLICY };
+    const headers = { "Content-Type": PAGE_TYPE, "Content-Security-Policy": PAGE_POLICY };
     return {
       extensions: [],
       page: async () => new Response(PAGE, { headers }),
@@ -91,7 +68,7 @@ export async function openFrontEnd(folder: string | undefined): Promise<FrontEnd
     extensions: await scriptsBelow(root, join(root, "extensions")),
     page: (c) =>
       sendFile(c, index, {
-        "Content-Type": TYPES[".html"] as string,
+        "Content-Type": PAGE_TYPE,
         "Cache-Control": "no-cache",
         "Content-Security-Policy": FRONT_END_POLICY,
       }),
@@ -102,7 +79,7 @@ export async function openFrontEnd(folder: string | undefined): Promise<FrontEnd
         throw path !== undefined && PICTURE.test(path) ? noPicture() : notFound();
       }
       return sendFile(c, found, {
-        "Content-Type": TYPES[extname(found).toLowerCase()] ?? "application/octet-stream",
+        "Content-Type": typeOf(found),
         ...caching(path),
         ...(found.endsWith(".html") ? { "Content-Security-Policy": FRONT_END_POLICY } : {}),
       });
@@ -124,23 +101,6 @@ function caching(path: string): Record<string, string> {
   return PICTURE.test(path) ? { "Cache-Control": "public, max-age=86400" } : {};
 }
 
-function decoded(path: string): string | undefined {
-  try {
-    return decodeURIComponent(path);
-  } catch {
-    return undefined;
-  }
-}
-
-async function fileAt(root: string, path: string): Promise<string | undefined> {
-  try {
-    const found = await realpath(resolveInside(root, path.replace(/^\/+/, "")));
-    return isInside(root, found) && (await stat(found)).isFile() ? found : undefined;
-  } catch {
-    return undefined; // not there, or a path that leads out
-  }
-}
-
 async function scriptsBelow(root: string, folder: string): Promise<string[]> {
   const scripts: string[] = [];
   for (const entry of await readdir(folder, { withFileTypes: true }).catch(() => [])) {
@@ -153,9 +113,13 @@ async function scriptsBelow(root: string, folder: string): Promise<string[]> {
   return scripts.sort();
 }
 
-/** @param signIn answers `/?token=…`, or undefined where there is nothing to sign in to */
+/**
+ * @param path where its page is: "/" or "/window/"
+ * @param signIn answers `?token=…` there, or undefined where there is nothing to sign in to
+ */
 export function frontEndRoutes(
   routes: ApiRoutes,
+  path: string,
   frontEnd: FrontEnd,
   signIn: (c: ApiContext) => Response | undefined,
 ): void {
@@ -163,7 +127,7 @@ export function frontEndRoutes(
     routes,
     {
       method: "get",
-      path: "/",
+      path,
       tag: "Front end",
       summary: "The front end. With token=KEY a browser gets a cookie, and the key out of its address bar.",
       answers: { 200: { description: "A page", type: "text/html" } },
@@ -172,13 +136,15 @@ export function frontEndRoutes(
   );
 }
 
-/** A page that goes on to "/" by itself: after a redirect the browser would not send its new cookie when it came from another site. */
-export function goOn(cookie: string): Response {
-  const body =
-    '<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=/"><title>Autochrome</title>';
+/**
+ * A page that goes on by itself: after a redirect the browser would not send its new cookie when it came from another site.
+ * @param to a path of ours
+ */
+export function goOn(cookie: string, to: string): Response {
+  const body = `<!doctype html><meta charset="utf-8"><meta http-equiv="refresh" content="0;url=${to}"><title>Autochrome</title>`;
   return new Response(body, {
     headers: {
-      "Content-Type": "text/html; charset=utf-8",
+      "Content-Type": PAGE_TYPE,
       "Content-Security-Policy": PAGE_POLICY,
       "Cache-Control": "no-store",
       "Set-Cookie": cookie,

@@ -5,7 +5,7 @@ import { type ApiRoutes, createRoutes } from "./endpoint.ts";
 
 const ABOUT =
   `ComfyUI's interface, served by Autochrome. Every route answers at its address and again below /api;
-/blobs, /internal, /healthz, /readyz, /metrics, /openapi.json and / are there once. Events come over a WebSocket at /ws?clientId=….
+/library, /blobs, /internal, /healthz, /readyz, /metrics, /openapi.json, / and /window/ are there once. Events come over a WebSocket at /ws?clientId=….
 Failures are {"error": {code, message, next}}, except where ComfyUI has a shape of its own (POST /prompt).`.replaceAll(
     "\n",
     " ",
@@ -25,7 +25,7 @@ export function openApiDocument(doubled: readonly ApiRoutes[], bare: ApiRoutes, 
     type: "apiKey",
     in: "query",
     name: "token",
-    description: "For GET /view, /ws and / only",
+    description: "For GET /view, /ws, / and /window/ only",
   });
   for (const routes of [...doubled, bare]) all.route("/", routes);
   all.route("/api", prefixed);

@@ -8,7 +8,14 @@ import { RateLimiterMemory, RateLimiterRes } from "rate-limiter-flexible";
 import { AutochromeError } from "../kernel/index.ts";
 import type { Problem } from "./answers.ts";
 import type { BlobScope } from "./blob-grants.ts";
-import { createSessions, createTokenJudge, type JwtSettings, type TokenVerdict } from "./tokens.ts";
+import {
+  createSessions,
+  createTokenJudge,
+  type JwtSettings,
+  LOCAL_SESSION_MS,
+  SESSION_MS,
+  type TokenVerdict,
+} from "./tokens.ts";
 
 export interface SecuritySettings {
   /** Address that the service listens on. */
@@ -50,7 +57,11 @@ const COOKIE = "autochrome_session";
 /** Wrong keys a minute from one address, after which it has to wait. */
 const WRONG_KEYS = 20;
 /** Elements and sockets of a page cannot send headers; for these addresses the token may be in the query. */
-const TOKEN_IN_QUERY = /^(\/api)?\/(view|ws)$|^\/$/;
+const TOKEN_IN_QUERY = /^(\/api)?\/(view|ws)$|^\/(window\/)?$/;
+/** A grid of photos that is scrolled, or a zoom into one, asks for hundreds a second. */
+const PICTURES = /^\/library\/(photos|versions)\/[^/]+\/(thumbnail|picture|tiles\/.*)$/;
+/** So many times the limit of other requests holds for pictures. */
+const PICTURES_LIMIT = 50;
 /** For whoever watches over the service: they tell nothing but that it lives. */
 const OPEN_TO_ALL = new Set(["/healthz", "/readyz"]);
 
@@ -82,8 +93,9 @@ export function createGate(settings: SecuritySettings): Gate {
       "Name the origins, or set AUTOCHROME_API_KEY.",
     );
   }
-  const sessions = createSessions();
+  const sessions = createSessions(isLoopback(settings.host) ? LOCAL_SESSION_MS : SESSION_MS);
   const requests = new RateLimiterMemory({ points: settings.rateLimit, duration: 60 });
+  const pictures = new RateLimiterMemory({ points: settings.rateLimit * PICTURES_LIMIT, duration: 60 });
   const mistakes = new RateLimiterMemory({ points: WRONG_KEYS, duration: 60 });
 
   async function admit(request: IncomingMessage, scoped?: ScopedJudge): Promise<Admission> {
@@ -97,7 +109,7 @@ export function createGate(settings: SecuritySettings): Gate {
         ? { identity: address, expiresAt: 0 }
         : await identify(request, path, query, address, scoped);
     if (who.problem !== undefined) return who;
-    const wait = await over(requests, who.identity);
+    const wait = await over(PICTURES.test(path) ? pictures : requests, who.identity);
     return wait === undefined ? who : { problem: tooMany(wait) };
   }
 

@@ -25,6 +25,7 @@ import { type ApiContext, type ApiEnv, createRoutes, endpoint } from "./endpoint
 import type { Folders } from "./folders.ts";
 import { frontEndRoutes, goOn, openFrontEnd } from "./front-end.ts";
 import { assetRoutes, internalRoutes, type LogTail } from "./internal.ts";
+import { type Desk, libraryRoutes } from "./library/index.ts";
 import { createMetrics, type Metrics } from "./metrics.ts";
 import { openApiDocument } from "./openapi.ts";
 import { promptRoutes } from "./prompt-routes.ts";
@@ -35,6 +36,7 @@ import { featureFlags, systemRoutes } from "./system.ts";
 import { uploadRoutes } from "./uploads.ts";
 import { userDataRoutes } from "./user-data.ts";
 import { viewRoutes } from "./view.ts";
+import { BUNDLE, openWindow } from "./window.ts";
 
 export interface ServiceOptions {
   readonly world: World;
@@ -44,8 +46,12 @@ export interface ServiceOptions {
   readonly gate: Gate;
   /** Address to listen on; the gate was made for it. */
   readonly host: string;
-  /** Folder of ComfyUI's front end. */
+  /** Folder of ComfyUI's front end. With it the window is at /window/, otherwise at /. */
   readonly frontEnd?: string | undefined;
+  /** What the library's routes and the window work with; its owner's to close. Without it there are neither. */
+  readonly desk?: Desk | undefined;
+  /** Folder of the window's bundle; unset: where it is built. */
+  readonly bundle?: string | undefined;
   /** Largest upload, in bytes. */
   readonly uploadMaxBytes: number;
   /** Bytes of all blobs together; 0 for no limit. */
@@ -74,7 +80,9 @@ const REQUEST_MS = 10 * 60 * 1000;
 /** @throws AutochromeError "usage" where the front end is not where it should be */
 export async function createService(options: ServiceOptions): Promise<Service> {
   const { world, folders, queue, gate, log, uploadMaxBytes } = options;
-  const frontEnd = await openFrontEnd(options.frontEnd);
+  const { desk, bundle = BUNDLE } = options;
+  const hasEditor = options.frontEnd !== undefined || desk === undefined;
+  const frontEnd = hasEditor ? await openFrontEnd(options.frontEnd) : openWindow(bundle, "/");
   const { limits } = world;
   const blobs = await openBlobFolder(join(folders.root, "blobs"), { maxBytes: options.blobMaxBytes });
   const grants = await openBlobGrants(folders.root);
@@ -100,12 +108,19 @@ export async function createService(options: ServiceOptions): Promise<Service> {
   const bare = createRoutes();
   internalRoutes(bare, folders, options.logs);
   blobRoutes(bare, { blobs, grants });
-  frontEndRoutes(bare, frontEnd, (c) => signIn(c, gate));
+  frontEndRoutes(bare, "/", frontEnd, (c) => signIn(c, gate));
+  if (hasEditor && desk !== undefined) {
+    const window = openWindow(bundle, "/window/");
+    frontEndRoutes(bare, "/window/", window, (c) => signIn(c, gate));
+    bare.get("/window", (c) => c.redirect("/window/"));
+    bare.get("/window/*", window.file);
+  }
   watchRoutes(bare, metrics, async () => {
     await access(folders.root, constants.W_OK);
     queue.remaining(); // the database answers
     return !isClosing;
   });
+  if (desk !== undefined) bare.route("/", libraryRoutes(desk));
   let document: object | undefined;
   endpoint(
     bare,
@@ -124,12 +139,13 @@ export async function createService(options: ServiceOptions): Promise<Service> {
 
   app.use(accompany(log, metrics, gate));
   app.use(admit(gate, async (token, path) => (isBlobPath(path) ? grants.judge(token) : undefined)));
-  app.use(readBodies((path) => /^(\/api)?\/upload\//.test(path) || isBlobStream(path)));
+  const isUpload = (path: string) => /^(\/api)?\/upload\/|^\/library\/uploads$/.test(path);
+  app.use(readBodies((path) => isUpload(path) || isBlobStream(path)));
   app.route("/", bare);
   for (const part of doubled) app.route("/", part);
   for (const part of [...doubled, prefixed]) app.route("/api", part);
   app.get("*", (c) => {
-    if (/^\/(api|internal)(\/|$)/.test(c.req.path)) throw notFound();
+    if (/^\/(api|internal|library)(\/|$)/.test(c.req.path)) throw notFound();
     return frontEnd.file(c);
   });
   app.notFound(() => notFound().getResponse());
@@ -243,10 +259,10 @@ function admit(gate: Gate, scoped: ScopedJudge): MiddlewareHandler<ApiEnv> {
   };
 }
 
-/** After `/?token=…` the browser has a cookie instead. */
+/** After `?token=…` the browser has a cookie instead. */
 function signIn(c: ApiContext, gate: Gate): Response | undefined {
   if (c.req.query("token") === undefined) return undefined;
-  return goOn(gate.cookieFor(c.get("identity"), c.get("expiresAt"), c.env.incoming));
+  return goOn(gate.cookieFor(c.get("identity"), c.get("expiresAt"), c.env.incoming), c.req.path);
 }
 
 /** For whoever watches over the service. */

@@ -29,6 +29,8 @@ export type TokenVerdict =
 
 /** How long a browser stays signed in, in milliseconds. */
 export const SESSION_MS = 12 * 60 * 60 * 1000;
+/** The same for a service of this computer's only: a window may stay open for weeks, and it ends with this process anyway. */
+export const LOCAL_SESSION_MS = 30 * 24 * 60 * 60 * 1000;
 /** Signatures with a secret that both sides share make no sense with public keys; "none" even less. */
 const ALGORITHMS = [
   "RS256",
@@ -92,18 +94,21 @@ function isOurFault(error: unknown): boolean {
 }
 
 export interface Sessions {
-  /** A cookie's value that stands for an identity, half a day or until the time; 0: no time. */
+  /** A cookie's value that stands for an identity, as long as sessions last or until the time; 0: no time. */
   issue(identity: string, expiresAt: number): { readonly value: string; readonly seconds: number };
   read(value: string): { readonly identity: string; readonly expiresAt: number } | undefined;
 }
 
-/** Sessions that hold as long as this process runs: nothing is stored, the secret is made anew each time. */
-export function createSessions(): Sessions {
+/**
+ * Sessions that hold as long as this process runs at most: nothing is stored, the secret is made anew each time.
+ * @param lastMs milliseconds that one lasts
+ */
+export function createSessions(lastMs: number): Sessions {
   const secret = randomBytes(32);
   const sign = (text: string) => createHmac("sha256", secret).update(text).digest();
   return {
     issue(identity, expiresAt) {
-      const until = Math.min(expiresAt || Number.POSITIVE_INFINITY, Date.now() + SESSION_MS);
+      const until = Math.min(expiresAt || Number.POSITIVE_INFINITY, Date.now() + lastMs);
       const text = Buffer.from(JSON.stringify([identity, until])).toString("base64url");
       return {
         value: `${text}.${sign(text).toString("base64url")}`,

@@ -1,13 +1,14 @@
 // What ComfyUI's front end keeps with the server: settings, saved workflows. One user, as ComfyUI without --multi-user.
 // Owns: users/default below the data folder. Must never: reach out of that folder, or lose settings that two tabs write
 // at once.
-import { mkdir, readdir, readFile, rename, stat, unlink } from "node:fs/promises";
+import { mkdir, readdir, rename, stat, unlink } from "node:fs/promises";
 import { basename, dirname, join, relative, sep } from "node:path";
 import { z } from "@hono/zod-openapi";
 import { isTemporaryName, writeFileAtomically } from "../kernel/index.ts";
 import { badRequest, notFound, refusal } from "./answers.ts";
 import { type ApiContext, type ApiRoutes, endpoint } from "./endpoint.ts";
 import { namesOf, pathBelow } from "./folders.ts";
+import { openJsonFile } from "./json-file.ts";
 import { disposition, sendFile, untrustedFileHeaders } from "./send-file.ts";
 
 const USER = "default";
@@ -29,23 +30,8 @@ export async function userDataRoutes(routes: ApiRoutes, users: string): Promise<
 }
 
 function settingsRoutes(routes: ApiRoutes, file: string): void {
-  let last: Promise<unknown> = Promise.resolve();
-  const read = async (): Promise<Record<string, unknown>> => {
-    const text = await readFile(file, "utf8").catch(() => "{}"); // none yet
-    try {
-      return settingsSchema.parse(JSON.parse(text));
-    } catch {
-      return {}; // damaged by hand; only settings of the front end are lost
-    }
-  };
-  const merge = (change: Record<string, unknown>): Promise<void> => {
-    const run = last.then(async () => {
-      const settings = JSON.stringify({ ...(await read()), ...change }, null, 2);
-      await writeFileAtomically(file, settings, { overwrite: true });
-    });
-    last = run.catch(() => undefined);
-    return run;
-  };
+  const { read, change } = openJsonFile(file);
+  const merge = (some: Record<string, unknown>) => change((settings) => ({ ...settings, ...some }));
   const tag = "Front end";
   endpoint(
     routes,

@@ -3,6 +3,7 @@
 // Owns: the form of both. Must never: hold a path or a name of the user's: a photo is its content and its extension.
 import { z } from "zod";
 import { batchKey, grantSchema } from "../cluster/index.ts";
+import { AutochromeError } from "../kernel/index.ts";
 import { apiGraphSchema } from "../workflow/index.ts";
 
 const digest = z.string().regex(/^[0-9a-f]{64}$/);
@@ -78,6 +79,12 @@ export const recordSchema = z.discriminatedUnion("status", [
   z.object({ status: z.literal("failed"), id: z.string(), error: errorSchema, pod: z.string() }),
 ]);
 export type ItemRecord = Readonly<z.infer<typeof recordSchema>>;
+
+/** Whether an error of reading says that what lies in the storage is not what we wrote: as good as never written. */
+export function isAboutContent(thrown: unknown): boolean {
+  if (thrown instanceof SyntaxError || thrown instanceof z.ZodError) return true;
+  return thrown instanceof AutochromeError && ["storage-damaged", "not-found"].includes(thrown.code);
+}
 
 /** Bytes that a chunk, an attempt or a record has at most. */
 export const MOST_BYTES = 64 * 2 ** 20;

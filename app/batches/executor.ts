@@ -70,6 +70,8 @@ export interface Executor {
   readonly capacity: number;
   /** What runs the network, in words. */
   readonly device: string;
+  /** What it was given is worked on while this program is closed: when it is to stop, nothing has to be waited for. */
+  readonly goesOnAlone?: boolean;
   /**
    * Makes sure that this graph can be run here at all.
    * @param needs networks: whether they have to be loaded; false where their answers are known

@@ -8,11 +8,15 @@ export {
   chunkSchema,
   MOST_BYTES,
 } from "./chunk.ts";
-export type { Executor, Job, JobResult, PhotoResult } from "./executor.ts";
+export { measureMs } from "./estimate.ts";
+export { type Executor, isAboutPlace, type Job, type JobResult, type PhotoResult } from "./executor.ts";
 export { type ClusterExecutorOptions, createClusterExecutor } from "./executors/cluster.ts";
+export { type ComfyuiExecutorOptions, createComfyuiExecutor } from "./executors/comfyui.ts";
 export { createLocalExecutor } from "./executors/local.ts";
+export { createMixedExecutor } from "./executors/mixed.ts";
+export { type ExportEvent, type ExportOptions, type ExportResult, exportPhotos } from "./export.ts";
 export { queueFiles } from "./files.ts";
-export { keepMask } from "./masks.ts";
+export { hasMask, keepMask } from "./masks.ts";
 export { isOwnerAlive, ownerName } from "./owner.ts";
 export { queuePhotos, reproduceVersion, type Selection, selectPhotos } from "./photos.ts";
 export { type Audience, names, type PromptEvent } from "./prompt-messages.ts";
@@ -26,6 +30,7 @@ export {
   type Submission,
   type Validate,
 } from "./prompts.ts";
+export { queueMany } from "./queue-many.ts";
 export {
   type ItemEvent,
   type Plan,

@@ -5,7 +5,7 @@ import { join } from "node:path";
 import type { Library } from "../catalogue/index.ts";
 import type { PixelWorkers } from "../imaging/index.ts";
 import { copyAtomically, temporaryBeside } from "../kernel/index.ts";
-import { maskName } from "../workflow/index.ts";
+import { isMaskName, maskName } from "../workflow/index.ts";
 
 /** Absolute. */
 export function masksFolder(library: Library): string {
@@ -32,4 +32,10 @@ export async function keepMask(library: Library, workers: PixelWorkers, file: st
   } finally {
     await rm(png, { force: true });
   }
+}
+
+/** Whether a mask of this name was kept. @param name from outside */
+export async function hasMask(library: Library, name: string): Promise<boolean> {
+  if (!isMaskName(name)) return false;
+  return (await stat(join(masksFolder(library), name)).catch(() => undefined))?.isFile() === true;
 }

@@ -46,7 +46,7 @@ export function queuePhotos(
   library: Library,
   selection: Selection,
   plan: Plan,
-  how: { readonly executor: string; readonly priority: number },
+  how: { readonly executor: string; readonly priority: number; readonly workflow?: string },
   choose: (photo: Photo) => Iterable<number> = () => plan.variants.keys(),
 ): Batch {
   function* items() {

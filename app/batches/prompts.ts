@@ -4,6 +4,7 @@
 // Must never: lose a prompt that it has accepted, or announce an end that the history does not know yet.
 import { randomUUID } from "node:crypto";
 import { setImmediate as turn } from "node:timers/promises";
+import { z } from "zod";
 import {
   addPrompt,
   claimPrompt,
@@ -245,7 +246,7 @@ export function createPromptQueue(options: PromptQueueOptions): PromptQueue {
           id: prompt.id,
           graph,
           extraPngInfo: isObject(png) ? png : undefined,
-          createdAt: new Date(prompt.createdAt).toISOString(),
+          createdAt: toldTime(prompt.extraData) ?? new Date(prompt.createdAt).toISOString(),
         },
         world,
         cache,
@@ -360,4 +361,11 @@ export function createPromptQueue(options: PromptQueueOptions): PromptQueue {
 
 function refusal(type: string, message: string, details = ""): PromptError {
   return { type, message, details, extra_info: {} };
+}
+
+const toldSchema = z.object({ autochrome: z.object({ created_at: z.iso.datetime() }) });
+
+/** When the photo was begun by the client's own record: it is written into the result, so that both say the same. */
+function toldTime(extraData: Readonly<Record<string, unknown>>): string | undefined {
+  return toldSchema.safeParse(extraData).data?.autochrome.created_at;
 }

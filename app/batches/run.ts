@@ -74,7 +74,7 @@ export interface RunOptions {
   /** Run this batch and no other. */
   readonly batch: string;
   readonly log: Logger;
-  /** Aborted: finish what is under way, begin nothing new. */
+  /** Aborted: finish what is under way here, begin nothing new. */
   readonly drain?: AbortSignal;
   /** Aborted: stop at once; items under way go back to the queue. */
   readonly stop?: AbortSignal;
@@ -190,7 +190,8 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
     wake();
   };
   options.stop?.addEventListener("abort", stopAll, { once: true });
-  options.drain?.addEventListener("abort", () => wake(), { once: true });
+  const onDrain = executor.goesOnAlone === true ? stopAll : () => wake();
+  options.drain?.addEventListener("abort", onDrain, { once: true });
   let extended = Date.now();
   const timer = setInterval(() => {
     // A batch of thousands may be under way at once elsewhere: not more often than needed.
@@ -226,6 +227,7 @@ export async function runBatch(options: RunOptions): Promise<Counts> {
   } finally {
     clearInterval(timer);
     options.stop?.removeEventListener("abort", stopAll);
+    options.drain?.removeEventListener("abort", onDrain);
     await Promise.allSettled([...under.values()].map((entry) => entry.work));
   }
   if (halt !== undefined) throw halt;

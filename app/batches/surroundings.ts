@@ -22,6 +22,7 @@ export interface SurroundingsOptions {
   /** What runs the colouring networks; unless said otherwise the CPU. */
   readonly device?: {
     choose(): Promise<Device>;
+    /** Looked at when the device fails. */
     readonly mayFallBack: boolean;
     onFailed(): void;
   };
@@ -40,9 +41,10 @@ export function createSurroundings(options: SurroundingsOptions): Surroundings &
   const { niceness = 0, device } = options;
   const colorizer = createColorizer({
     chooseDevice: device?.choose ?? (async () => ({ provider: "cpu" })),
-    ...(device === undefined
-      ? {}
-      : { mayFallBack: device.mayFallBack, onDeviceFailed: () => device.onFailed() }),
+    get mayFallBack() {
+      return device?.mayFallBack === true;
+    },
+    onDeviceFailed: () => device?.onFailed(),
     threads: options.inferenceThreads,
     niceness,
     idleMs: COLOURING_IDLE_MS,

@@ -18,6 +18,7 @@ import { AutochromeError, errorFromRecord } from "../kernel/index.ts";
 import {
   type ApiGraph,
   apiGraphSchema,
+  colouringNodes,
   createGraphCache,
   isMaskName,
   jobGraphOf,
@@ -197,7 +198,7 @@ function graphOf(version: Version): ApiGraph {
 
 /** Whether the colouring node lets colour follow edges, as it does unless it was told otherwise. */
 function followsEdges(graph: ApiGraph): boolean {
-  const node = Object.values(graph).find((one) => one.class_type === "DDColor-ddcolorize");
+  const [[, node] = []] = colouringNodes(graph);
   return node?.inputs.edge_aware !== false && node?.inputs.parity !== true;
 }
 

@@ -35,6 +35,7 @@ const OF_THE_PHOTO: ReadonlySet<ErrorCode> = new Set<ErrorCode>([
   "inference-failed",
   "out-of-memory",
   "unreadable-file",
+  "storage-damaged", // what lies there for this photo is not it: it is sent again
 ]);
 
 /**
@@ -103,7 +104,11 @@ async function colour(
 ): Promise<ItemRecord> {
   const fetch = async ({ sha256, size }: StoredFile, name: string) => {
     const path = join(folder, name);
-    await store.getFile(inputKey(sha256), path, { sha256, size, overwrite: true }, { signal });
+    try {
+      await store.getFile(inputKey(sha256), path, { sha256, size, overwrite: true }, { signal });
+    } catch (thrown) {
+      throw isNotThere(thrown) ? lost(thrown) : thrown;
+    }
     return path;
   };
   const source = await fetch(item.photo, `photo${item.extension}`);
@@ -157,6 +162,14 @@ async function colour(
     models: models.map(({ id, sha256 }) => ({ id, sha256 })),
     pod,
   };
+}
+
+function isNotThere(thrown: unknown): thrown is AutochromeError {
+  return thrown instanceof AutochromeError && thrown.code === "not-found";
+}
+
+function lost({ message, next }: AutochromeError): AutochromeError {
+  return new AutochromeError("storage-damaged", message, next);
 }
 
 function bytesOf(record: ItemRecord): Uint8Array {

@@ -4,20 +4,44 @@
 export {
   type Album,
   addToAlbum,
+  albumsOf,
+  changeAlbum,
   createAlbum,
   deleteAlbum,
+  findAlbum,
   getAlbum,
   listAlbums,
   removeFromAlbum,
   renameAlbum,
 } from "./albums.ts";
 export { backupLibrary, restoreLibrary } from "./backup.ts";
+export {
+  countBatches,
+  hasEndedLease,
+  itemsOf,
+  type OpenBatch,
+  openBatches,
+  recentBatches,
+} from "./batch-lists.ts";
+export { type Card, readCards } from "./cards.ts";
 export type { Database } from "./database.ts";
+export { copyPathsOf, editPhoto, lastFailure, type PhotoEdit, removePhoto } from "./edit.ts";
+export { fillBatch } from "./fill.ts";
 export { type ImportEvent, type ImportOptions, type ImportResult, importPhotos } from "./import.ts";
 export { checkLibrary, type LibraryFinding } from "./inspect.ts";
+export {
+  countDecades,
+  countSmart,
+  findPhotos,
+  type Layout,
+  type LayoutRequest,
+  readLayout,
+  type SmartAlbum,
+} from "./layout.ts";
 export { type Library, openLibrary } from "./library.ts";
 export { listPhotos, type PageRequest, type PhotoPage, photosOf, type Sort } from "./pages.ts";
 export { countPhotos, getPhoto, type Photo, type PhotoFilter } from "./photos.ts";
+export { createPictures, type PictureSource, type Pictures, tilesOf } from "./pictures.ts";
 export {
   addPrompt,
   claimPrompt,
@@ -40,6 +64,7 @@ export {
   removePending,
   type StoredPrompt,
 } from "./prompts.ts";
+export type { Hint } from "./query.ts";
 export {
   type Batch,
   type BatchItem,
@@ -61,9 +86,20 @@ export {
   retryFailed,
   setBatchState,
 } from "./queue.ts";
-export { fillSynthetic, syntheticWord } from "./synthetic.ts";
-export { ensureThumbnail, thumbnailPath } from "./thumbnails.ts";
 export {
+  changeSession,
+  createSession,
+  deleteSession,
+  getSession,
+  listSessions,
+  type Session,
+  type SessionFields,
+  sessionPhotos,
+} from "./sessions.ts";
+export { fillSynthetic, syntheticWord } from "./synthetic.ts";
+export { ensureBlur, ensureThumbnail, thumbnailPath } from "./thumbnails.ts";
+export {
+  changeVersion,
   chosenVersion,
   findVersion,
   listVersions,
@@ -72,3 +108,4 @@ export {
   type Version,
 } from "./versions.ts";
 export { type Failure, type FileState, type Found, type Root, resolveSources, walk } from "./walk.ts";
+export { listWatched, setWatched, type WatchedFolder } from "./watched.ts";

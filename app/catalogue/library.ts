@@ -15,17 +15,22 @@ import {
   toErrorRecord,
 } from "../kernel/index.ts";
 import { type Database, openDatabase } from "./database.ts";
+import { createReader, type Reader } from "./reader.ts";
 
 export interface Library {
   /** Absolute and real: no symlinks in it. */
   readonly folder: string;
   readonly db: Database;
+  /** For what takes long; sees what is committed. */
+  readonly reader: Reader;
   /** Results. */
   readonly versions: string;
   /** Photos that were copied in; made with the first of them. */
   readonly originals: string;
   /** Can be thrown away at any time. */
   readonly thumbnails: string;
+  /** Previews and tiles; can be thrown away at any time, and are made when they are needed. */
+  readonly pictures: string;
   readonly backups: string;
   /** What the user should know about where the library lies, as sentences. */
   readonly warnings: readonly string[];
@@ -42,6 +47,7 @@ export function layoutOf(folder: string) {
     versions: join(folder, "versions"),
     originals: join(folder, "originals"),
     thumbnails: join(folder, "cache", "thumbnails"),
+    pictures: join(folder, "cache", "pictures"),
     backups: join(folder, "backups"),
   };
 }
@@ -67,16 +73,20 @@ export async function openLibrary(folder: string): Promise<Library> {
     await sweep(root);
   });
   const db = await openDatabase(temporary ? ":memory:" : layout.file, layout.backups);
+  const reader = createReader(db.file, db.raw);
   const warning = temporary ? undefined : await networkWarning(root);
   return {
     folder: root,
     db,
+    reader,
     versions: layout.versions,
     originals: layout.originals,
     thumbnails: layout.thumbnails,
+    pictures: layout.pictures,
     backups: layout.backups,
     warnings: warning === undefined ? [] : [warning],
     close() {
+      reader.close();
       db.close();
       if (temporary) rmSync(root, { recursive: true, force: true });
     },

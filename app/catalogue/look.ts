@@ -87,7 +87,7 @@ async function examine(
   path: string,
   workers: PixelWorkers,
 ): Promise<{ readonly file: FileState; readonly details: Details }> {
-  const { hash, size, mtime, facts, isMonochrome, hasMetadata } = await ingestWithThumbnail(
+  const { hash, size, mtime, facts, isMonochrome, blur, hasMetadata } = await ingestWithThumbnail(
     library,
     path,
     workers,
@@ -114,6 +114,7 @@ async function examine(
     keywords: metadata.keywords,
     rating: metadata.rating,
     notes: facts.notes,
+    blur,
   };
   return { file: { path, size, mtime }, details };
 }

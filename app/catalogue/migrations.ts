@@ -24,6 +24,16 @@ function tallied(table: string, album: string): string {
       END;`;
 }
 
+/** Whether an item waits or runs: 1 or 0. */
+function isOpen(row: "new" | "old"): string {
+  return `(${row}.state IN ('queued', 'running'))`;
+}
+
+/** Whether the newest item of a photo failed: 1 or 0. Ids grow with time. */
+function newestFailed(photo: string): string {
+  return `ifnull((SELECT state = 'failed' FROM batch_item WHERE photo_id = ${photo} ORDER BY id DESC LIMIT 1), 0)`;
+}
+
 export const MIGRATIONS: readonly Migration[] = [
   {
     number: 1,
@@ -238,6 +248,141 @@ export const MIGRATIONS: readonly Migration[] = [
       ALTER TABLE batch_item ADD COLUMN tunes TEXT REFERENCES version (id) ON DELETE SET NULL;
       CREATE INDEX batch_item_tunes ON batch_item (tunes) WHERE tunes IS NOT NULL;
       ALTER TABLE version ADD COLUMN chroma TEXT;  -- the network's colours: relative to the library folder; NULL: not kept
+    `,
+  },
+  {
+    number: 4,
+    about: "sessions, watched folders, what a batch was asked for",
+    sql: `
+      CREATE TABLE session (                  -- photos that are reviewed together
+        number INTEGER PRIMARY KEY,
+        id TEXT NOT NULL UNIQUE,
+        name TEXT NOT NULL,
+        note TEXT NOT NULL,
+        created_at TEXT NOT NULL              -- ISO, UTC
+      ) STRICT;
+      CREATE TABLE session_photo (
+        session_number INTEGER NOT NULL REFERENCES session (number) ON DELETE CASCADE,
+        photo_number INTEGER NOT NULL REFERENCES photo (number) ON DELETE CASCADE,
+        position INTEGER NOT NULL,            -- as they were chosen
+        PRIMARY KEY (session_number, photo_number)
+      ) STRICT, WITHOUT ROWID;
+      CREATE INDEX session_photo_photo ON session_photo (photo_number);
+
+      CREATE TABLE watched_folder (           -- what appears in it is imported
+        path TEXT PRIMARY KEY,                -- absolute
+        album TEXT,                           -- name of the album for its photos
+        position INTEGER NOT NULL
+      ) STRICT, WITHOUT ROWID;
+
+      ALTER TABLE batch ADD COLUMN workflow TEXT;  -- the name that was asked for; NULL: the recipe's variants say it
+    `,
+  },
+  {
+    number: 5,
+    about: "how far photos are on their way, smart albums, blurs",
+    sql: `
+      -- Kept by the triggers below: a grid asks for it with every photo that it shows.
+      ALTER TABLE photo ADD COLUMN open_items INTEGER NOT NULL DEFAULT 0;  -- items queued or running
+      ALTER TABLE photo ADD COLUMN has_failed INTEGER NOT NULL DEFAULT 0;  -- the newest item did
+      ALTER TABLE photo ADD COLUMN versions INTEGER NOT NULL DEFAULT 0;
+      ALTER TABLE photo ADD COLUMN undecided INTEGER NOT NULL DEFAULT 0;   -- versions not yet reviewed
+      ALTER TABLE photo ADD COLUMN accepted INTEGER NOT NULL DEFAULT 0;    -- versions
+      ALTER TABLE photo ADD COLUMN blur BLOB;                              -- thumbhash; NULL: not made yet
+
+      -- The smart albums.
+      ALTER TABLE photo ADD COLUMN is_to_colour INTEGER GENERATED ALWAYS AS
+        (is_mono = 1 AND missing_since IS NULL AND versions = 0 AND open_items = 0) VIRTUAL;
+      ALTER TABLE photo ADD COLUMN is_to_review INTEGER GENERATED ALWAYS AS (undecided > 0) VIRTUAL;
+      ALTER TABLE photo ADD COLUMN is_accepted INTEGER GENERATED ALWAYS AS (accepted > 0) VIRTUAL;
+      ALTER TABLE photo ADD COLUMN is_failed INTEGER GENERATED ALWAYS AS
+        (has_failed = 1 AND versions = 0 AND open_items = 0) VIRTUAL;
+
+      UPDATE photo SET
+        open_items = (SELECT count(*) FROM batch_item WHERE photo_id = photo.id AND state IN ('queued', 'running')),
+        has_failed = ${newestFailed("photo.id")},
+        versions = (SELECT count(*) FROM version WHERE photo_id = photo.id),
+        undecided = (SELECT count(*) FROM version WHERE photo_id = photo.id AND review = 'undecided'),
+        accepted = (SELECT count(*) FROM version WHERE photo_id = photo.id AND review = 'accepted')
+      WHERE id IN (SELECT photo_id FROM version UNION SELECT photo_id FROM batch_item);
+
+      -- Photos to be coloured are most of many libraries: an index would not help there.
+      CREATE INDEX photo_to_review ON photo (is_to_review) WHERE is_to_review = 1;
+      CREATE INDEX photo_accepted ON photo (is_accepted) WHERE is_accepted = 1;
+      CREATE INDEX photo_failed ON photo (is_failed) WHERE is_failed = 1;
+
+      CREATE TRIGGER batch_item_added AFTER INSERT ON batch_item WHEN new.photo_id IS NOT NULL BEGIN
+        UPDATE photo SET
+          open_items = open_items + ${isOpen("new")},
+          has_failed = ${newestFailed("new.photo_id")}
+        WHERE id = new.photo_id;
+      END;
+      CREATE TRIGGER batch_item_gone AFTER DELETE ON batch_item WHEN old.photo_id IS NOT NULL BEGIN
+        UPDATE photo SET
+          open_items = open_items - ${isOpen("old")},
+          has_failed = ${newestFailed("old.photo_id")}
+        WHERE id = old.photo_id;
+      END;
+      CREATE TRIGGER batch_item_went_on AFTER UPDATE OF state ON batch_item
+      WHEN new.photo_id IS NOT NULL AND (${isOpen("old")} <> ${isOpen("new")}
+        OR (old.state = 'failed') <> (new.state = 'failed')) BEGIN
+        UPDATE photo SET
+          open_items = open_items - ${isOpen("old")} + ${isOpen("new")},
+          has_failed = ${newestFailed("new.photo_id")}
+        WHERE id = new.photo_id;
+      END;
+
+      CREATE TRIGGER version_added AFTER INSERT ON version BEGIN
+        UPDATE photo SET
+          versions = versions + 1,
+          undecided = undecided + (new.review = 'undecided'),
+          accepted = accepted + (new.review = 'accepted')
+        WHERE id = new.photo_id;
+      END;
+      CREATE TRIGGER version_gone AFTER DELETE ON version BEGIN
+        UPDATE photo SET
+          versions = versions - 1,
+          undecided = undecided - (old.review = 'undecided'),
+          accepted = accepted - (old.review = 'accepted')
+        WHERE id = old.photo_id;
+      END;
+      CREATE TRIGGER version_reviewed AFTER UPDATE OF review ON version WHEN old.review <> new.review BEGIN
+        UPDATE photo SET
+          undecided = undecided - (old.review = 'undecided') + (new.review = 'undecided'),
+          accepted = accepted - (old.review = 'accepted') + (new.review = 'accepted')
+        WHERE id = new.photo_id;
+      END;
+
+      CREATE TABLE smart_tally (              -- photos in each smart album; one row
+        to_colour INTEGER NOT NULL,
+        to_review INTEGER NOT NULL,
+        accepted INTEGER NOT NULL,
+        failed INTEGER NOT NULL
+      ) STRICT;
+      INSERT INTO smart_tally
+        SELECT ifnull(sum(is_to_colour), 0), ifnull(sum(is_to_review), 0), ifnull(sum(is_accepted), 0),
+          ifnull(sum(is_failed), 0)
+        FROM photo;
+      CREATE TRIGGER photo_smart_in AFTER INSERT ON photo WHEN new.is_to_colour = 1 BEGIN
+        UPDATE smart_tally SET to_colour = to_colour + 1;
+      END;
+      CREATE TRIGGER photo_smart_out AFTER DELETE ON photo BEGIN
+        UPDATE smart_tally SET
+          to_colour = to_colour - old.is_to_colour,
+          to_review = to_review - old.is_to_review,
+          accepted = accepted - old.is_accepted,
+          failed = failed - old.is_failed;
+      END;
+      CREATE TRIGGER photo_smart_anew
+      AFTER UPDATE OF is_mono, missing_since, open_items, has_failed, versions, undecided, accepted ON photo
+      WHEN old.is_to_colour <> new.is_to_colour OR old.is_to_review <> new.is_to_review
+        OR old.is_accepted <> new.is_accepted OR old.is_failed <> new.is_failed BEGIN
+        UPDATE smart_tally SET
+          to_colour = to_colour - old.is_to_colour + new.is_to_colour,
+          to_review = to_review - old.is_to_review + new.is_to_review,
+          accepted = accepted - old.is_accepted + new.is_accepted,
+          failed = failed - old.is_failed + new.is_failed;
+      END;
     `,
   },
 ];

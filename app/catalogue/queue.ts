@@ -19,6 +19,8 @@ export interface Batch {
   readonly executor: string;
   readonly recipe: unknown;
   readonly createdAt: string;
+  /** The name of the workflow that was asked for. */
+  readonly workflow: string | undefined;
 }
 
 export interface BatchItem {
@@ -60,50 +62,69 @@ export interface NewItem {
 /** From this many attempts on, an item whose process died goes behind the others: it may be what killed it. */
 const SUSPICIOUS = 3;
 
+/** What a batch is made from, besides its items. */
+export interface NewBatch {
+  readonly recipe: unknown;
+  readonly executor: string;
+  readonly priority: number;
+  /** The workflow's name, for people. */
+  readonly workflow?: string;
+}
+
 /**
  * Adds a batch with all its items, in one transaction. It is ready to be claimed at once.
  * @throws AutochromeError "usage" when there are no items
  */
-export function createBatch(
-  db: Database,
-  batch: { readonly recipe: unknown; readonly executor: string; readonly priority: number },
-  items: Iterable<NewItem>,
-): Batch {
+export function createBatch(db: Database, batch: NewBatch, items: Iterable<NewItem>): Batch {
+  return db.transaction(() => {
+    const made = insertBatch(db, batch, "active");
+    if (insertItems(db, made.id, 0, items) === 0) throw noItems();
+    return made;
+  });
+}
+
+export function noItems(): AutochromeError {
+  return new AutochromeError("usage", "There are no photos to colour.", "Choose at least one photo.");
+}
+
+/** Adds a batch without items. */
+export function insertBatch(db: Database, batch: NewBatch, state: BatchState): Batch {
   const row = {
     id: newId(),
-    state: "active",
+    state,
     priority: batch.priority,
     executor: batch.executor,
     recipe: JSON.stringify(batch.recipe),
     created_at: new Date().toISOString(),
+    workflow: batch.workflow ?? null,
   };
-  db.transaction(() => {
-    db.run(db.build.insertInto("batch").values(row));
-    let position = 0;
-    for (const item of items) {
-      const id = newId();
-      db.run(
-        db.build.insertInto("batch_item").values({
-          id,
-          batch_id: row.id,
-          position,
-          turn: position,
-          photo_id: item.photoId ?? null,
-          source: item.source,
-          source_hash: item.sourceHash ?? null,
-          target: item.target(id),
-          variant: item.variant ?? 0,
-          tunes: item.tunes ?? null,
-          state: "queued",
-        }),
-      );
-      position++;
-    }
-    if (position === 0) {
-      throw new AutochromeError("usage", "There are no photos to colour.", "Choose at least one photo.");
-    }
-  });
+  db.run(db.build.insertInto("batch").values(row));
   return toBatch(row);
+}
+
+/** Adds items to a batch. @param from position of the first. @returns how many */
+export function insertItems(db: Database, batchId: string, from: number, items: Iterable<NewItem>): number {
+  let position = from;
+  for (const item of items) {
+    const id = newId();
+    db.run(
+      db.build.insertInto("batch_item").values({
+        id,
+        batch_id: batchId,
+        position,
+        turn: position,
+        photo_id: item.photoId ?? null,
+        source: item.source,
+        source_hash: item.sourceHash ?? null,
+        target: item.target(id),
+        variant: item.variant ?? 0,
+        tunes: item.tunes ?? null,
+        state: "queued",
+      }),
+    );
+    position++;
+  }
+  return position - from;
 }
 
 /**
@@ -357,6 +378,19 @@ export function listBatches(db: Database): Batch[] {
   return db.all(db.build.selectFrom("batch").selectAll().orderBy("id", "desc")).map(toBatch);
 }
 
+/** Cancels what waits to be done with a photo; what runs is finished. Called inside the transaction that removes the photo. */
+export function cancelItemsOf(db: Database, photoId: string): void {
+  const cancelled = db.all(
+    db.build
+      .updateTable("batch_item")
+      .set({ state: "cancelled" })
+      .where("photo_id", "=", photoId)
+      .where("state", "=", "queued")
+      .returning("batch_id"),
+  );
+  for (const id of new Set(cancelled.map((item) => item.batch_id))) finishBatch(db, id);
+}
+
 /** How many items are in which state. */
 export function countItems(db: Database, batchId: string): Counts {
   const counts: Record<ItemState, number> = { queued: 0, running: 0, done: 0, failed: 0, cancelled: 0 };
@@ -386,7 +420,7 @@ export function listItems(db: Database, batchId: string, after = -1, limit = 100
     .map(toItem);
 }
 
-function toBatch(row: BatchTable): Batch {
+export function toBatch(row: BatchTable): Batch {
   return {
     id: row.id,
     state: row.state as BatchState, // the table's own CHECK allows no other
@@ -394,6 +428,7 @@ function toBatch(row: BatchTable): Batch {
     executor: row.executor,
     recipe: JSON.parse(row.recipe),
     createdAt: row.created_at,
+    workflow: row.workflow ?? undefined,
   };
 }
 
@@ -401,7 +436,7 @@ type ItemRow = {
   [Column in keyof BatchItemTable]: Column extends "attempts" | "variant" ? number : BatchItemTable[Column];
 };
 
-function toItem(row: ItemRow): BatchItem {
+export function toItem(row: ItemRow): BatchItem {
   return {
     id: row.id,
     batchId: row.batch_id,

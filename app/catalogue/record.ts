@@ -18,7 +18,13 @@ export interface Known extends FileState {
 }
 
 /** What a look into a new photo gave: everything but where it lies. */
-export type Details = Omit<Photo, "id" | "path" | "name" | "size" | "mtime" | "importedAt" | "missingSince">;
+export type Details = Omit<Photo, "id" | "path" | "name" | "size" | "mtime" | "importedAt" | "missingSince"> &
+  Blurred;
+
+interface Blurred {
+  /** A thumbhash, where one was made. */
+  readonly blur?: Uint8Array;
+}
 
 export interface FileRecord {
   /** Where the photo's content lies. */
@@ -256,12 +262,13 @@ const insertion = templateOf((db) =>
       notes: slot("notes"),
       imported_at: slot("imported_at"),
       missing_since: slot("missing_since"),
+      blur: slot("blur"),
     })
     .returning("number"),
 );
 
 /** Adds a photo as it is; it has to be indexed. @returns its number */
-export function insertPhoto(db: Database, photo: Photo): number {
+export function insertPhoto(db: Database, photo: Photo & Blurred): number {
   const row = db.get(
     insertion(db, {
       id: photo.id,
@@ -292,6 +299,7 @@ export function insertPhoto(db: Database, photo: Photo): number {
       notes: JSON.stringify(photo.notes),
       imported_at: photo.importedAt,
       missing_since: photo.missingSince ?? null,
+      blur: photo.blur ?? null,
     }),
   );
   if (row === undefined) throw new Error("SQLite returned no number");

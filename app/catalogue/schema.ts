@@ -35,6 +35,16 @@ export interface PhotoTable {
   taken_key: GeneratedAlways<string>;
   is_missing: GeneratedAlways<number>;
   tie: GeneratedAlways<number>;
+  open_items: Generated<number>;
+  has_failed: Generated<number>;
+  versions: Generated<number>;
+  undecided: Generated<number>;
+  accepted: Generated<number>;
+  blur: Generated<Uint8Array | null>;
+  is_to_colour: GeneratedAlways<number>;
+  is_to_review: GeneratedAlways<number>;
+  is_accepted: GeneratedAlways<number>;
+  is_failed: GeneratedAlways<number>;
 }
 
 export interface PhotoCopyTable {
@@ -84,6 +94,7 @@ export interface BatchTable {
   executor: string;
   recipe: string;
   created_at: string;
+  workflow: string | null;
 }
 
 export interface BatchItemTable {
@@ -156,6 +167,33 @@ export interface PromptTable {
   place: number | null;
 }
 
+export interface SessionTable {
+  number: Generated<number>;
+  id: string;
+  name: string;
+  note: string;
+  created_at: string;
+}
+
+export interface SessionPhotoTable {
+  session_number: number;
+  photo_number: number;
+  position: number;
+}
+
+export interface WatchedFolderTable {
+  path: string;
+  album: string | null;
+  position: number;
+}
+
+export interface SmartTallyTable {
+  to_colour: number;
+  to_review: number;
+  accepted: number;
+  failed: number;
+}
+
 export interface Tables {
   photo: PhotoTable;
   photo_copy: PhotoCopyTable;
@@ -163,9 +201,13 @@ export interface Tables {
   album: AlbumTable;
   album_photo: AlbumPhotoTable;
   tally: TallyTable;
+  smart_tally: SmartTallyTable;
   batch: BatchTable;
   batch_item: BatchItemTable;
   version: VersionTable;
   setting: SettingTable;
   prompt: PromptTable;
+  session: SessionTable;
+  session_photo: SessionPhotoTable;
+  watched_folder: WatchedFolderTable;
 }

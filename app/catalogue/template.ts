@@ -4,7 +4,7 @@ import { type CompiledQuery, type Kysely, type RawBuilder, sql } from "kysely";
 import type { Database } from "./database.ts";
 import type { Tables } from "./schema.ts";
 
-type Values = Readonly<Record<string, string | number | null>>;
+type Values = Readonly<Record<string, string | number | Uint8Array | null>>;
 
 const NAME = Symbol("slot");
 

@@ -1,6 +1,7 @@
 // Versions: the coloured results of a photo, each with the full record of its making.
 // Owns: the table version. Must never: delete a file.
 import { z } from "zod";
+import { AutochromeError } from "../kernel/index.ts";
 import type { Database } from "./database.ts";
 import type { VersionTable } from "./schema.ts";
 
@@ -40,8 +41,10 @@ export interface Version extends NewVersion {
 
 const notesSchema = z.array(z.string());
 
-/** Called inside the transaction that completes the item. */
+/** Called inside the transaction that completes the item. A photo that was removed meanwhile has no versions. */
 export function insertVersion(db: Database, version: NewVersion): void {
+  const photo = db.get(db.build.selectFrom("photo").select("id").where("id", "=", version.photoId));
+  if (photo === undefined) return;
   db.run(
     db.build.insertInto("version").values({
       id: version.id,
@@ -102,6 +105,29 @@ export function chosenVersion(db: Database, photoId: string, acceptedOnly: boole
 /** Records a decision about a version. @returns false when there is no such version */
 export function reviewVersion(db: Database, id: string, review: Version["review"]): boolean {
   return db.run(db.build.updateTable("version").set({ review }).where("id", "=", id)) > 0;
+}
+
+/** What somebody thinks of a version. Null clears a field, absent leaves it. */
+export interface VersionChange {
+  readonly review?: Version["review"] | undefined;
+  /** 0–5 */
+  readonly rating?: number | null | undefined;
+  readonly note?: string | null | undefined;
+}
+
+/** @throws AutochromeError "not-found" */
+export function changeVersion(db: Database, id: string, { review, rating, note }: VersionChange): Version {
+  const change = {
+    ...(review === undefined ? {} : { review }),
+    ...(rating === undefined ? {} : { rating }),
+    ...(note === undefined ? {} : { note: note === "" ? null : note }),
+  };
+  if (Object.keys(change).length > 0) {
+    db.run(db.build.updateTable("version").set(change).where("id", "=", id));
+  }
+  const version = findVersion(db, id);
+  if (version !== undefined) return version;
+  throw new AutochromeError("not-found", "This version is not there any more.", "Choose another one.");
 }
 
 type VersionRow = { [Column in keyof VersionTable]: Column extends "review" ? string : VersionTable[Column] };

@@ -54,10 +54,14 @@ export {
   findJobs,
   type JobFacts,
   type JobState,
+  listInstalled,
+  renewKey,
   submitJob,
   suspendJob,
+  untilStopped,
 } from "./kubernetes/jobs.ts";
-export type { ClusterSettings } from "./kubernetes/kubeconfig.ts";
+export { type ClusterSettings, listContexts } from "./kubernetes/kubeconfig.ts";
+export { type LogLine, type PodLog, type PodLogOptions, readPodLogs } from "./kubernetes/logs.ts";
 export type { Words } from "./kubernetes/refusals.ts";
 export { rightsFor } from "./kubernetes/rights.ts";
 export { type FollowOptions, followJob, type JobView, lookAtJob } from "./kubernetes/watch.ts";

@@ -100,6 +100,45 @@ describe("the colorizer", () => {
     },
   );
 
+  it("chooses its device anew when told, and not while nobody tells it", async () => {
+    const choices: Provider[] = [NOWHERE, "cpu"];
+    let asked = 0;
+    let mayFallBack = false;
+    const some = createColorizer({
+      chooseDevice: async () => ({ provider: choices[asked++] ?? "cpu" }),
+      get mayFallBack() {
+        return mayFallBack;
+      },
+      threads: 1,
+      log: silentLogger(),
+    });
+    open.push(some);
+    const fails = () => expect(some.warm(orange)).rejects.toMatchObject({ code: "device-unavailable" });
+    await fails();
+    await fails();
+    expect(asked).toBe(1);
+    some.chooseAnew();
+    expect(some.device).toBe("auto");
+    expect((await some.chroma(orange, { ...size, see }, "a")).device).toBe("cpu");
+    choices.push(NOWHERE);
+    some.chooseAnew();
+    mayFallBack = true;
+    await some.warm(orange);
+    expect([some.device, asked]).toEqual(["cpu", 3]);
+  });
+
+  it("takes the later of two choices, though the earlier one comes last", async () => {
+    const first = Promise.withResolvers<{ provider: Provider }>();
+    const answers = [first.promise, Promise.resolve({ provider: "cpu" as const })];
+    const some = colorizer({ chooseDevice: () => answers.shift() ?? first.promise });
+    const early = some.warm(orange);
+    some.chooseAnew();
+    await some.warm(orange);
+    first.resolve({ provider: NOWHERE });
+    await expect(early).rejects.toMatchObject({ code: "device-unavailable" });
+    expect(some.device).toBe("cpu");
+  });
+
   it("never goes on elsewhere when the device was asked for", async () => {
     const some = colorizer({ chooseDevice: nowhere });
     await expect(some.warm(orange)).rejects.toMatchObject({ code: "device-unavailable" });

@@ -61,10 +61,12 @@ export interface Colorizer {
   forget(): void;
   /** Ends the processes and forgets all chroma; the next run starts anew. */
   unload(): void;
+  /** Chooses the device anew when a network is next needed; what runs goes on where it is. */
+  chooseAnew(): void;
 }
 
 export interface ColorizerOptions {
-  /** Asked once, when a network is needed for the first time. */
+  /** Asked when a network is needed for the first time, and after `chooseAnew`. */
   readonly chooseDevice: () => Promise<Device>;
   /** Go on on the CPU when the device fails; `onDeviceFailed` hears of it. */
   readonly mayFallBack?: boolean;
@@ -98,15 +100,16 @@ export function createColorizer(options: ColorizerOptions): Colorizer {
   let device: Device | undefined;
 
   async function currentDevice(): Promise<Device> {
-    if (device === undefined) {
-      choosing ??= options.chooseDevice();
-      try {
-        device ??= await choosing;
-      } finally {
-        choosing = undefined;
-      }
+    if (device !== undefined) return device;
+    choosing ??= options.chooseDevice();
+    const mine = choosing;
+    try {
+      const found = await mine;
+      if (choosing === mine) device = found;
+      return found;
+    } finally {
+      if (choosing === mine) choosing = undefined;
     }
-    return device;
   }
 
   function inferenceFor(model: Model, { provider, runtime }: Device): Inference {
@@ -221,6 +224,10 @@ export function createColorizer(options: ColorizerOptions): Colorizer {
       for (const inference of inferences.values()) inference.close();
       inferences.clear();
       forget();
+    },
+    chooseAnew() {
+      device = undefined;
+      choosing = undefined; // a choice that is being made is of before
     },
   };
 }

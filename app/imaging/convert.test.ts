@@ -137,3 +137,56 @@ test("original and version stand side by side, equally high, the original uprigh
   expect(left).toBeLessThan(6);
   expect(right).toBeGreaterThan(30);
 });
+
+describe("the mark", () => {
+  const shape = { width: 600, height: 400 };
+
+  test.each([8, 16] as const)(
+    "at %i bit: in the lower right corner, and nothing else changes",
+    async (bitDepth) => {
+      const version = join(folder, "version.png");
+      await sceneOf(shape.width, shape.height, 3, bitDepth).png().toFile(version);
+      const marked = join(folder, "marked.png");
+      await workers.convert(version, marked, "png", 95, true);
+      expect(await inspectImage(marked, LIMITS)).toMatchObject({ ...shape, bitDepth, hasAlpha: false });
+      const [before, after] = [await storedPixels(version), await storedPixels(marked)];
+      let changed = 0;
+      for (let at = 0; at < before.samples.length; at++) {
+        if (before.samples[at] === after.samples[at]) continue;
+        const pixel = Math.floor(at / 3);
+        expect(pixel % shape.width).toBeGreaterThan(shape.width / 2);
+        expect(Math.floor(pixel / shape.width)).toBeGreaterThan(shape.height * 0.85);
+        changed++;
+      }
+      expect(changed).toBeGreaterThan(1000);
+    },
+  );
+
+  test("stays out of transparency, and a tiny picture has no room for it", async () => {
+    const version = join(folder, "version.png");
+    await sceneOf(shape.width, shape.height, 4, 8).png().toFile(version);
+    const marked = join(folder, "marked.jpg");
+    await workers.convert(version, marked, "jpeg", 95, true);
+    expect(await inspectImage(marked, LIMITS)).toMatchObject({ ...shape, hasAlpha: false });
+    const tiny = join(folder, "tiny.png");
+    await sceneOf(3, 2, 3, 8).png().toFile(tiny);
+    await workers.convert(tiny, join(folder, "tiny-marked.png"), "png", 95, true);
+    expect((await storedPixels(join(folder, "tiny-marked.png"))).samples).toEqual(
+      (await storedPixels(tiny)).samples,
+    );
+  });
+
+  test("side by side it is on the version", async () => {
+    const version = join(folder, "version.png");
+    await sceneOf(shape.width, shape.height, 3, 8).png().toFile(version);
+    const [plain, marked] = [join(folder, "plain.png"), join(folder, "marked.png")];
+    await workers.pairUp(version, version, plain, "png", 95);
+    await workers.pairUp(version, version, marked, "png", 95, true);
+    const [before, after] = [await storedPixels(plain), await storedPixels(marked)];
+    const places = [...before.samples.keys()].filter((at) => before.samples[at] !== after.samples[at]);
+    expect(places.length).toBeGreaterThan(1000);
+    expect(Math.min(...places.map((at) => Math.floor(at / 3) % before.width))).toBeGreaterThan(
+      shape.width * 1.5,
+    );
+  });
+});

@@ -4,6 +4,7 @@
 
 export { saturate, whiteFactors } from "./adjust.ts";
 export type { ChromaOrigin } from "./chroma-file.ts";
+export { levelSize, TILE_SIDE, type TileGroup, tileGroup, tileLevels } from "./displayed.ts";
 export { extensionFor, outputFormatFor, type SaveOptions } from "./encode.ts";
 export { rgbToLab } from "./lab.ts";
 export {
@@ -52,6 +53,7 @@ export {
 export { addPngText, readPngText } from "./png-text.ts";
 export { scratchFilesOf, withScratch } from "./scratch.ts";
 export { channelOfFile, previewOfFile } from "./shown.ts";
+export { type SidecarFields, writeSidecarFile } from "./sidecar.ts";
 export { type GreyPicture, scaleGrey, smallGreyOfFile } from "./small-grey.ts";
 export { NEUTRAL_TUNING, type Tuning } from "./tuning.ts";
 export type {

@@ -4,6 +4,7 @@ import { stat } from "node:fs/promises";
 import { basename } from "node:path";
 import sharp from "sharp";
 import { AutochromeError, hashFile } from "../kernel/index.ts";
+import { blurOf } from "./blur.ts";
 import { isMonochromePixels } from "./monochrome.ts";
 import { decoding, type Limits, openImage } from "./open.ts";
 import type { Ingested } from "./types.ts";
@@ -34,7 +35,7 @@ export async function ingest(path: string, thumbnail: string | undefined, limits
   const look = await sharp(data, raw)
     .resize(LOOK_SIDE, LOOK_SIDE, { fit: "inside", withoutEnlargement: true, kernel: "linear" })
     .raw()
-    .toBuffer();
+    .toBuffer({ resolveWithObject: true });
   const after = await stat(path);
   if (after.mtimeMs !== before.mtimeMs || after.size !== before.size || after.ino !== before.ino) {
     throw new AutochromeError(
@@ -48,7 +49,8 @@ export async function ingest(path: string, thumbnail: string | undefined, limits
     size: after.size,
     mtime: Math.floor(after.mtimeMs),
     facts: image.facts,
-    isMonochrome: isMonochromePixels(look),
+    isMonochrome: isMonochromePixels(look.data),
+    blur: await blurOf(look.data, look.info.width, look.info.height),
     hasMetadata: image.hasMetadata,
   };
 }

@@ -34,7 +34,8 @@ const NONE: PhotoMetadata = { people: [], keywords: [] };
 
 let tool: ExifTool | undefined;
 
-function exiftool(): ExifTool {
+/** The one that all of this room use. */
+export function exiftool(): ExifTool {
   tool ??= new ExifTool({
     maxProcs: 2,
     taskTimeoutMillis: 180_000,
@@ -96,7 +97,8 @@ const READ = Object.keys(tagsSchema.shape).map((name) => `-${name}`);
 /** What a photo's metadata says. Broken or unreadable metadata reads as none. */
 export async function readMetadata(path: string): Promise<PhotoMetadata> {
   const parsed = await withPlainName(path, (plain) =>
-    exiftool().readRaw(plain, { readArgs: ["-fast", "-m", ...READ] }),
+    // Without MWG: its module would stay loaded, and what is written afterwards would depend on what was read before.
+    exiftool().readRaw(plain, { useMWG: false, readArgs: ["-fast", "-m", ...READ] }),
   )
     .then((tags) => tagsSchema.safeParse(tags))
     .catch(() => undefined);

@@ -27,8 +27,8 @@ export interface OpenImage {
   readonly isBare: boolean;
   /** Pixels with all their bits, in the space that {@link coloursOf} says: 3 channels, or 4 with alpha; upright, or as they are stored. */
   native(place: "upright" | "stored"): Sharp;
-  /** Upright pixels for the eye: sRGB, 8 bit. */
-  display(): Sharp;
+  /** Pixels for the eye: sRGB, 8 bit; upright unless said otherwise. */
+  display(place?: "upright" | "stored"): Sharp;
 }
 
 /** First bytes of formats that are photographs but that this build cannot decode. */
@@ -114,8 +114,9 @@ export async function openImage(path: string, limits: Limits): Promise<OpenImage
       else opened.toColourspace("srgb");
       return colours.resultProfile?.convert === false ? opened.keepIccProfile() : opened;
     },
-    display() {
-      const opened = sharp(input, { ...base, autoOrient: true, ignoreIcc: !colours.convertToDisplay });
+    display(place = "upright") {
+      const autoOrient = place === "upright";
+      const opened = sharp(input, { ...base, autoOrient, ignoreIcc: !colours.convertToDisplay });
       // Reduced to 8 bits first: otherwise sharp converts 16-bit pixels to Display P3 and calls them sRGB.
       if (metadata.space === "rgb16") opened.pipelineColourspace("srgb");
       if (metadata.space === "grey16") opened.pipelineColourspace("b-w");

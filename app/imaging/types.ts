@@ -84,6 +84,8 @@ export interface Ingested {
   readonly facts: ImageFacts;
   /** Neutral, sepia or otherwise toned: colour is a function of lightness alone. */
   readonly isMonochrome: boolean;
+  /** Its colours in some twenty bytes: a thumbhash. */
+  readonly blur: Uint8Array;
   /** Whether any EXIF, IPTC or XMP is embedded and worth reading. */
   readonly hasMetadata: boolean;
 }

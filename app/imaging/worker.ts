@@ -2,9 +2,11 @@
 // Must never: hold state between tasks.
 import sharp from "sharp";
 import { AutochromeError, type ErrorRecord, hashFile, toErrorRecord } from "../kernel/index.ts";
+import { blurOfFile } from "./blur.ts";
 import { cleanChroma } from "./chroma.ts";
 import { readChroma, writeChroma } from "./chroma-file.ts";
 import { convert, pairUp } from "./convert.ts";
+import { type TileGroup, writePreview, writeTiles } from "./displayed.ts";
 import type { SaveOptions } from "./encode.ts";
 import { ingest } from "./ingest.ts";
 import { layChroma, layChromaPart } from "./lay-chroma.ts";
@@ -59,6 +61,11 @@ const tasks = {
   cleanChroma,
   readChroma,
   writeChroma,
+  blur: blurOfFile,
+  writePreview: (path: string, target: string, side: number, limits: Limits, check: Check) =>
+    withScratch(target, check, (place) => writePreview(path, target, side, limits, place)),
+  writeTiles: (path: string, folder: string, group: TileGroup, limits: Limits, check: Check) =>
+    withScratch(folder, check, (place) => writeTiles(path, folder, group, limits, place)),
   preview: previewPicture,
   reduce: (picture: Picture, side: number, check: Check) =>
     reducePicture(picture, side, { scratch: inMemory, throwIfStopped: check }),

@@ -5,6 +5,7 @@ import { basename } from "node:path";
 import { Piscina } from "piscina";
 import { errorFromRecord } from "../kernel/index.ts";
 import type { ChromaOrigin } from "./chroma-file.ts";
+import type { TileGroup } from "./displayed.ts";
 import type { SaveOptions } from "./encode.ts";
 import { carryMetadata } from "./metadata.ts";
 import type { Limits } from "./open.ts";
@@ -23,6 +24,12 @@ export interface PixelWorkers {
   hash(path: string, signal?: AbortSignal): Promise<string>;
   /** See {@link ingest}: hash, facts, monochrome or not, thumbnail, by one decode. */
   ingest(path: string, thumbnail: string | undefined, signal?: AbortSignal): Promise<Ingested>;
+  /** A thumbnail's thumbhash. */
+  blur(thumbnail: string): Promise<Uint8Array>;
+  /** Writes a JPEG of a photo file as the eye sees it; see {@link writePreview}. */
+  writePreview(path: string, target: string, side: number, signal?: AbortSignal): Promise<void>;
+  /** Writes tiles for a deep zoom into a new folder; see {@link writeTiles}. */
+  writeTiles(path: string, folder: string, group: TileGroup, signal?: AbortSignal): Promise<void>;
   /** A photo's pixels; see {@link loadPicture}. Large ones lie in a scratch file beside `beside`, the caller's to remove. */
   load(path: string, beside: string, signal?: AbortSignal): Promise<Picture>;
   /** What the network sees of a picture: one plane of grey, sRGB 0–1; see {@link networkInput}, {@link parityInput}. */
@@ -73,7 +80,13 @@ export interface PixelWorkers {
   /** A JPEG of a picture as the eye sees it, at most so many pixels a side. */
   preview(picture: Picture, side: number, signal?: AbortSignal): Promise<Uint8Array>;
   /** Re-encodes a picture; see {@link convert}. */
-  convert(source: string, target: string, format: OutputFormat, quality: number): Promise<void>;
+  convert(
+    source: string,
+    target: string,
+    format: OutputFormat,
+    quality: number,
+    isMarked?: boolean,
+  ): Promise<void>;
   /** Original and version in one picture; see {@link pairUp}. */
   pairUp(
     original: string,
@@ -81,6 +94,7 @@ export interface PixelWorkers {
     target: string,
     format: OutputFormat,
     quality: number,
+    isMarked?: boolean,
   ): Promise<void>;
   /**
    * Runs another room's work in the pool.
@@ -143,6 +157,11 @@ export function createPixelWorkers(options: {
     threads: options.threads,
     hash: (path, signal) => run("hash", path, [path], signal),
     ingest: (path, thumbnail, signal) => run("ingest", path, [path, thumbnail, options.limits], signal),
+    blur: (thumbnail) => run("blur", thumbnail, [thumbnail], undefined),
+    writePreview: (path, target, side, signal) =>
+      run("writePreview", path, [path, target, side, options.limits], signal),
+    writeTiles: (path, folder, group, signal) =>
+      run("writeTiles", path, [path, folder, group, options.limits], signal),
     load: (path, beside, signal) => run("load", path, [path, options.limits, beside], signal),
     networkInput: (picture, { width, height, parity }, signal) =>
       run(parity ? "parityInput" : "networkInput", nameOf(picture), [picture, width, height], signal),
@@ -177,12 +196,13 @@ export function createPixelWorkers(options: {
     transparency: (picture, beside, signal) =>
       run("transparency", nameOf(picture), [picture, beside], signal),
     preview: (picture, side, signal) => run("preview", nameOf(picture), [picture, side], signal),
-    async convert(source, target, format, quality) {
-      await run("convert", source, [source, target, format, quality, options.limits], undefined);
+    async convert(source, target, format, quality, isMarked) {
+      await run("convert", source, [source, target, format, quality, options.limits, isMarked], undefined);
       await carryMetadata(source, target); // sharp knows neither a TIFF's own tags nor IPTC everywhere
     },
-    async pairUp(original, version, target, format, quality) {
-      await run("pairUp", original, [original, version, target, format, quality, options.limits], undefined);
+    async pairUp(original, version, target, format, quality, isMarked) {
+      const given = [original, version, target, format, quality, options.limits, isMarked] as const;
+      await run("pairUp", original, [...given], undefined);
       await carryMetadata(version, target); // one half is coloured: the marks belong here too
     },
     async call<Result>(

@@ -40,14 +40,14 @@ export async function writeAtomically<T>(
   }
 }
 
-/** Writes text or bytes atomically. */
+/** Writes text or bytes atomically. @param options mode: its permissions, as far as the process's mask lets them */
 export async function writeFileAtomically(
   target: string,
   content: string | Uint8Array,
-  options: AtomicOptions,
+  options: AtomicOptions & { readonly mode?: number },
 ): Promise<void> {
   await writeAtomically(target, options, async (temporary) => {
-    const file = await open(temporary, "wx");
+    const file = await open(temporary, "wx", options.mode);
     try {
       await file.writeFile(content);
     } finally {

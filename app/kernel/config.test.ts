@@ -1,8 +1,8 @@
-import { mkdtemp, readFile, rm, writeFile } from "node:fs/promises";
+import { mkdtemp, readFile, rm, stat, writeFile } from "node:fs/promises";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { afterEach, beforeEach, expect, test } from "vitest";
-import { changeConfig, environmentName, loadConfig } from "./index.ts";
+import { changeConfig, environmentName, environmentSettings, isSetting, loadConfig } from "./index.ts";
 
 let folder: string;
 let environment: NodeJS.ProcessEnv;
@@ -61,4 +61,42 @@ test("a change makes the settings folder", async () => {
   environment.AUTOCHROME_CONFIG = join(folder, "deep", "er", "config.json");
   await changeConfig({ quality: 70 }, environment);
   expect(loadConfig(environment).quality).toBe(70);
+});
+
+test("values may come as texts; what is written is what they mean", async () => {
+  await changeConfig({ workers: "3", suggest: "yes", modelMirrors: "https://a/, https://b/" }, environment);
+  expect(JSON.parse(await readFile(join(folder, "config.json"), "utf8"))).toEqual({
+    workers: 3,
+    suggest: true,
+    modelMirrors: ["https://a/", "https://b/"],
+  });
+});
+
+test("a setting that there is not is refused, also one that every object has", async () => {
+  for (const key of ["qualty", "toString", "__proto__"]) {
+    const change = Object.fromEntries([[key, 1]]);
+    await expect(changeConfig(change, environment)).rejects.toMatchObject({ code: "usage" });
+  }
+  expect(isSetting("constructor")).toBe(false);
+});
+
+test("changes at the same time are all kept", async () => {
+  await Promise.all([
+    changeConfig({ workers: 2 }, environment),
+    changeConfig({ quality: 0 }, environment).catch(() => undefined),
+    changeConfig({ inferenceThreads: 3 }, environment),
+    changeConfig({ quality: 85 }, environment),
+  ]);
+  expect(loadConfig(environment)).toMatchObject({ workers: 2, inferenceThreads: 3, quality: 85 });
+});
+
+test.skipIf(process.platform === "win32")("the file is its owner's only: keys may stand in it", async () => {
+  await changeConfig({ remoteKey: "a key" }, environment);
+  expect((await stat(join(folder, "config.json"))).mode & 0o777).toBe(0o600);
+});
+
+test("what the environment sets is told; empty variables set nothing", () => {
+  environment.AUTOCHROME_QUALITY = "80";
+  environment.AUTOCHROME_PORT = "";
+  expect(environmentSettings(environment)).toEqual(["quality"]);
 });

@@ -2,11 +2,9 @@
 //
 // Owns: the schema, its defaults, and the order file < environment < what the caller passes.
 // Must never: be read anywhere but at a door; rooms get plain values.
-import { readFileSync } from "node:fs";
-import { mkdir } from "node:fs/promises";
-import { dirname, join } from "node:path";
+import { join } from "node:path";
 import { z } from "zod";
-import { writeFileAtomically } from "./atomic.ts";
+import { changeSettingsFile, configFile, readSettings } from "./config-file.ts";
 import { AutochromeError } from "./errors.ts";
 import { configFolder, dataFolder } from "./paths.ts";
 
@@ -89,6 +87,9 @@ export const configSchema = z.strictObject({
   outputMaxGb: z.coerce.number().min(0).max(1_000_000).default(0),
   tempMaxGb: z.coerce.number().min(0).max(1_000_000).default(2),
 
+  /** API key of the server that `--on URL` names: another computer's `serve`, or a ComfyUI behind a proxy that wants one. */
+  remoteKey: z.string().min(1).optional(),
+
   /** Kubeconfig file of the cluster that works for us; unset: as kubectl finds it. */
   kubeconfig: z.string().min(1).optional(),
   /** Context in it; unset: the current one. */
@@ -125,9 +126,9 @@ export function environmentName(key: string): string {
   return `AUTOCHROME_${key.replace(/[A-Z]/g, (letter) => `_${letter}`).toUpperCase()}`;
 }
 
-/** Where the settings file is: `AUTOCHROME_CONFIG`, else config.json in the user's config folder. */
-export function configFile(environment: NodeJS.ProcessEnv = process.env): string {
-  return environment.AUTOCHROME_CONFIG ?? join(configFolder(), "config.json");
+/** Whether there is a setting of this name. */
+export function isSetting(key: string): key is keyof Config {
+  return Object.hasOwn(configSchema.shape, key);
 }
 
 /**
@@ -139,58 +140,57 @@ export function loadConfig(
   overrides: { readonly [Key in keyof Config]?: Config[Key] | undefined } = {},
 ): Config {
   const path = configFile(environment);
-  const fromFile = readSettings(path);
-  const merged: Record<string, unknown> = { ...fromFile };
-  for (const key of Object.keys(configSchema.shape)) {
-    const value = environment[environmentName(key)];
-    if (value !== undefined && value !== "") merged[key] = value;
-  }
+  const merged: Record<string, unknown> = { ...readSettings(path) };
+  for (const key of environmentSettings(environment)) merged[key] = environment[environmentName(key)];
   for (const [key, value] of Object.entries(overrides)) if (value !== undefined) merged[key] = value;
-  const parsed = configSchema.safeParse(merged);
-  if (parsed.success) return parsed.data;
-  const issue = parsed.error.issues[0];
-  const key = String(issue?.path[0] ?? "");
-  throw new AutochromeError(
-    "usage",
-    `The setting ${key === "" ? "file" : key} is not valid: ${issue?.message ?? "unknown reason"}.`,
-    `Correct it in ${path}, or in ${key === "" ? "the environment" : environmentName(key)}.`,
-  );
+  return judged(merged, path);
+}
+
+/** The settings that the environment sets. */
+export function environmentSettings(environment: NodeJS.ProcessEnv = process.env): (keyof Config)[] {
+  return Object.keys(configSchema.shape)
+    .filter(isSetting)
+    .filter((key) => (environment[environmentName(key)] ?? "") !== "");
 }
 
 /**
- * Changes settings in the file, and leaves all others as they are; undefined takes a setting out.
- * @throws AutochromeError "usage" where a new value, or what stands in the file, is not valid
+ * Changes settings in the file, and leaves all others as they are. Values may come as texts, as in the environment; what is
+ * written is what they mean.
+ * @param changes by key; undefined takes a setting out
+ * @throws AutochromeError "usage" where there is no such setting, or a new value or what stands in the file is not valid
  */
 export async function changeConfig(
-  changes: { readonly [Key in keyof Config]?: Config[Key] | undefined },
+  changes: Readonly<Record<string, unknown>>,
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<void> {
   const path = configFile(environment);
-  const settings = { ...readSettings(path), ...changes };
-  loadConfig({ AUTOCHROME_CONFIG: path }, changes); // it must be possible to read it again
-  await mkdir(dirname(path), { recursive: true });
-  await writeFileAtomically(path, `${JSON.stringify(settings, null, 2)}\n`, { overwrite: true });
+  const meant = Object.entries(changes).map(([key, value]) => {
+    if (!isSetting(key)) {
+      throw new AutochromeError("usage", `There is no setting called ${key}.`, "Check its name.");
+    }
+    if (value === undefined) return [key, undefined];
+    const parsed = configSchema.shape[key].safeParse(value);
+    if (parsed.success) return [key, parsed.data];
+    throw notValid(parsed.error, [key], "Choose another value.");
+  });
+  await changeSettingsFile(path, Object.fromEntries(meant), (settings) => judged(settings, path));
 }
 
-function readSettings(path: string): Record<string, unknown> {
-  let text: string;
-  try {
-    text = readFileSync(path, "utf8");
-  } catch (error) {
-    if (error instanceof Error && "code" in error && (error.code === "ENOENT" || error.code === "ENOTDIR"))
-      return {};
-    throw error;
-  }
-  try {
-    return z.record(z.string(), z.unknown()).parse(JSON.parse(text));
-  } catch (cause) {
-    throw new AutochromeError(
-      "usage",
-      `The settings file ${path} is not valid JSON.`,
-      "Correct or remove it.",
-      {
-        cause,
-      },
-    );
-  }
+/** @throws AutochromeError "usage" */
+function judged(settings: Readonly<Record<string, unknown>>, path: string): Config {
+  const parsed = configSchema.safeParse(settings);
+  if (parsed.success) return parsed.data;
+  const key = String(parsed.error.issues[0]?.path[0] ?? "");
+  const place = key === "" ? "the environment" : environmentName(key);
+  throw notValid(parsed.error, [], `Correct it in ${path}, or in ${place}.`);
+}
+
+function notValid(error: z.ZodError, below: readonly string[], next: string): AutochromeError {
+  const issue = error.issues[0];
+  const key = [...below, ...(issue?.path ?? [])][0];
+  return new AutochromeError(
+    "usage",
+    `The setting ${key === undefined ? "file" : String(key)} is not valid: ${issue?.message ?? "unknown reason"}.`,
+    next,
+  );
 }

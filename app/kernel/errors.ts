@@ -40,6 +40,8 @@ export type ErrorCode =
   | "storage-denied" // it was reached and refuses: key, permission, bucket, certificate, clock
   | "storage-failed" // it does not do its work
   | "storage-damaged" // what came out, or went in, is not what was sent
+  | "server-unreachable" // a ComfyUI server: no answer, or none that makes sense
+  | "server-denied" // it does not accept our key
   | "interrupted" // cancelled by the user; not a failure of the item
   | "internal"; // a bug: anything we did not foresee
 

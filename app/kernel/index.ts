@@ -12,11 +12,13 @@ export {
 export {
   type Config,
   changeConfig,
-  configFile,
   configSchema,
   environmentName,
+  environmentSettings,
+  isSetting,
   loadConfig,
 } from "./config.ts";
+export { configFile } from "./config-file.ts";
 export { type Threads, threadsOf } from "./effort.ts";
 export {
   AutochromeError,

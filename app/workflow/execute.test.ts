@@ -47,6 +47,7 @@ beforeEach(async () => {
     warm: async () => undefined,
     forget: () => known.clear(),
     unload: () => known.clear(),
+    chooseAnew: () => undefined,
   };
   const files: GraphFiles = {
     list: () => ["a.png", "large.png"],

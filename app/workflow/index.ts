@@ -13,6 +13,7 @@ export {
   type Link,
 } from "./graph.ts";
 export {
+  colouringNodes,
   isMaskName,
   isTunable,
   type JobGraph,

@@ -113,9 +113,14 @@ export interface TuneSettings {
   readonly mask?: string | null | undefined;
 }
 
+/** The nodes that colour and can be tuned, with their ids. */
+export function colouringNodes(graph: ApiGraph): [id: string, node: ApiNode][] {
+  return Object.entries(graph).filter(([, node]) => node.class_type === "DDColor-ddcolorize");
+}
+
 /** Whether {@link tunedGraph} takes it: it colours the photo once, by the node that can be tuned. */
 export function isTunable(graph: ApiGraph): boolean {
-  return Object.values(graph).filter((node) => node.class_type === "DDColor-ddcolorize").length === 1;
+  return colouringNodes(graph).length === 1;
 }
 
 const MASK_NODES = { load: "tune-mask", channel: "tune-mask-channel" } as const;
@@ -123,9 +128,8 @@ const MASK_NODES = { load: "tune-mask", channel: "tune-mask-channel" } as const;
 /** A graph with other colours, made from the same answer of the network. @throws AutochromeError "workflow-invalid" */
 export function tunedGraph(graph: ApiGraph, settings: TuneSettings): ApiGraph {
   const { colorFactor, temperature, tint, vibrance, protectSkin, blend, mask } = settings;
-  const colouring = Object.entries(graph).filter(([, node]) => node.class_type === "DDColor-ddcolorize");
-  const [first] = colouring;
-  if (first === undefined || colouring.length > 1) {
+  const [first, ...more] = colouringNodes(graph);
+  if (first === undefined || more.length > 0) {
     throw new AutochromeError(
       "workflow-invalid",
       "Only a workflow that colours the photo once can be tuned.",
@@ -142,14 +146,11 @@ export function tunedGraph(graph: ApiGraph, settings: TuneSettings): ApiGraph {
     blend,
   };
   const changed = Object.entries(values).filter(([, value]) => value !== undefined);
-  const { tune_mask, ...inputs } = { ...node.inputs, ...Object.fromEntries(changed) };
-  const { [MASK_NODES.load]: _, [MASK_NODES.channel]: __, ...others } = graph;
+  const kept = { ...node.inputs, ...Object.fromEntries(changed) };
+  if (mask === undefined) return { ...graph, [id]: { ...node, inputs: kept } };
+  const { tune_mask: _, ...inputs } = kept;
+  const { [MASK_NODES.load]: __, [MASK_NODES.channel]: ___, ...others } = graph;
   if (mask === null) return { ...others, [id]: { ...node, inputs } };
-  if (mask === undefined)
-    return {
-      ...graph,
-      [id]: { ...node, inputs: { ...inputs, ...(tune_mask === undefined ? {} : { tune_mask }) } },
-    };
   return {
     ...others,
     [MASK_NODES.load]: { class_type: "LoadImage", inputs: { image: mask } },
@@ -168,10 +169,9 @@ const SMALLEST = 256;
 export function smallerGraph(
   graph: ApiGraph,
 ): { readonly graph: ApiGraph; readonly modelSize: number } | undefined {
-  const sizes = Object.values(graph).flatMap(({ class_type, inputs }) => {
-    const size = class_type === "DDColor-ddcolorize" ? inputs.model_size : undefined;
-    return typeof size === "number" ? [size] : [];
-  });
+  const sizes = colouringNodes(graph).flatMap(([, { inputs }]) =>
+    typeof inputs.model_size === "number" ? [inputs.model_size] : [],
+  );
   const modelSize = roundModelSize(0.75 * Math.max(0, ...sizes));
   if (modelSize < SMALLEST || modelSize >= Math.max(0, ...sizes)) return undefined;
   return { graph: withSettings(graph, { modelSize }), modelSize };

@@ -14,6 +14,8 @@ import { Transform } from "node:stream";
 export type HttpFault =
   /** Held back so long, in milliseconds, and then let through. */
   | { readonly kind: "delay"; readonly ms: number }
+  /** Held back until then, and let through if its sender still waits. */
+  | { readonly kind: "hold"; readonly until: Promise<void> }
   /** The answer's connection breaks after so many bytes. */
   | { readonly kind: "cut"; readonly after: number }
   /** The upload's connection breaks after so many bytes. */
@@ -95,6 +97,10 @@ async function meet(
     return void outgoing.end(fault.body ?? "<Error><Code>SlowDown</Code></Error>");
   }
   if (fault?.kind === "delay") await new Promise((resolve) => setTimeout(resolve, fault.ms));
+  if (fault?.kind === "hold") {
+    await fault.until;
+    if (incoming.socket.destroyed) return;
+  }
   const { method, url, headers } = incoming;
   const onward = httpRequest({ host, port, method, path: url, headers, setHost: false });
   const broken = () => incoming.socket.destroy();

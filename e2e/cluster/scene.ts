@@ -25,7 +25,13 @@ import {
   openLibrary,
   photosOf,
 } from "../../app/catalogue/index.ts";
-import { type BlobStore, type Cluster, connectCluster, openBlobStore } from "../../app/cluster/index.ts";
+import {
+  type BlobStore,
+  type Cluster,
+  connectCluster,
+  openBlobStore,
+  type Patience,
+} from "../../app/cluster/index.ts";
 import { hashFile, silentLogger } from "../../app/kernel/index.ts";
 import { readPreset, withSettings } from "../../app/workflow/index.ts";
 import {
@@ -76,6 +82,8 @@ export interface DeskOptions {
   readonly perChunk: number;
   readonly parallelism?: number;
   readonly kubeconfig?: string;
+  /** With the store, before trouble with it is told. */
+  readonly patience?: Partial<Patience>;
   /** Changes to what Jobs are like. */
   readonly submission?: Partial<Parameters<typeof createClusterExecutor>[0]["submission"]>;
 }
@@ -199,10 +207,13 @@ export async function startScene(options: ControlPlaneOptions = {}): Promise<Sce
   async function desk(wanted: DeskOptions): Promise<Desk> {
     const { kubeconfig = plane.kubeconfig, perChunk, parallelism = 4 } = wanted;
     const cluster = await connectCluster({ kubeconfig, namespace: wanted.namespace }, { environment: {} });
-    const store = await openBlobStore({
-      ...{ kind: "s3", bucket: s3.bucket, region: s3.region, credentials: s3 },
-      ...{ endpoint: fromHere.url, insideEndpoint: fromPods.url, prefix: wanted.namespace },
-    });
+    const store = await openBlobStore(
+      {
+        ...{ kind: "s3", bucket: s3.bucket, region: s3.region, credentials: s3 },
+        ...{ endpoint: fromHere.url, insideEndpoint: fromPods.url, prefix: wanted.namespace },
+      },
+      wanted.patience,
+    );
     const words: string[] = [];
     const executor = createClusterExecutor({
       ...{ cluster, store, perChunk, log, everyMs: 300 },
@@ -244,7 +255,7 @@ export async function startScene(options: ControlPlaneOptions = {}): Promise<Sce
 
 /** A small grey photo that is no other's. */
 function picture(nth: number): Promise<Buffer> {
-  const [width, height] = [96, 72];
+  const [width, height] = [96, 72 + Math.floor(nth / 256)]; // greys repeat after 256
   const grey = Buffer.from(
     Array.from(
       { length: width * height },

@@ -128,10 +128,22 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     .addOption(new Option("--photo <id...>", "these photos").conflicts(["album", "all"]))
     .addOption(new Option("--all", "all photos").conflicts(["album", "photo"]))
     .addOption(
-      new Option("--on <where>", "where to run").choices(["auto", "local", "cluster"]).default("auto"),
+      new Option(
+        "--on <where>",
+        "local: this computer; cluster: the one of the settings; mixed: both; http://…: a server that speaks ComfyUI; auto: this computer's GPU, else the cluster, else the CPU",
+      )
+        .argParser(place)
+        .default("auto"),
     )
     .option("--priority <number>", "higher runs first", integer(-1000, 1000))
-    .addHelpText("after", examples('batch run --album "Grandparents"', "batch run --all --color-factor 0.8"))
+    .addHelpText(
+      "after",
+      examples(
+        'batch run --album "Grandparents"',
+        "batch run --all --on cluster",
+        "batch run --all --on http://studio:8188",
+      ),
+    )
     .action(async (flags) => {
       if (flags.album === undefined && flags.photo === undefined && flags.all !== true) {
         throw new AutochromeError("usage", "Say which photos.", "Use --album NAME, --photo ID or --all.");
@@ -200,7 +212,10 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
       finish(await (await import("./commands/export.ts")).exportVersions(flags, output)),
     );
 
-  command("serve", "Answers ComfyUI's clients over HTTP, on this computer only unless a key is set.")
+  command(
+    "serve",
+    "Serves Autochrome's window and ComfyUI's clients over HTTP, on this computer only unless a key is set.",
+  )
     .option("--host <address>", "address to listen on; any but loopback needs a key")
     .option("--port <number>", "port to listen on; 0 takes any that is free", integer(0, 65_535))
     .option(
@@ -211,6 +226,7 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
     .option("--data <folder>", "where uploads and results lie; otherwise service in the library folder")
     .addOption(libraryOption())
     .option("--cors <origin...>", "web pages that may use the service")
+    .option("--until-stdin-closes", "ends when whoever started it ends, as the desktop app does")
     .addHelpText("after", examples("serve", "serve --front-end ~/comfyui-frontend/static --port 8000"))
     .action(async (flags) => finish(await (await import("./commands/serve.ts")).serve(flags, output)));
 
@@ -294,6 +310,13 @@ function list(text: string): string[] {
   const words = text.split(",").map((word) => word.trim());
   if (words.includes("")) throw new InvalidArgumentError("Separate names with commas, without gaps.");
   return words;
+}
+
+/** What `--on` takes. */
+function place(text: string): string {
+  const isServer = /^https?:$/.test(URL.parse(text)?.protocol ?? "");
+  if (isServer || ["auto", "local", "cluster", "mixed"].includes(text)) return text;
+  throw new InvalidArgumentError("It is auto, local, cluster, mixed, or the address of a server (http://…).");
 }
 
 function integer(low: number, high: number): (text: string) => number {

@@ -8,8 +8,12 @@ import { createClusterExecutor, type Executor } from "../../app/batches/index.ts
 import {
   type BlobStore,
   type Cluster,
+  checkCluster,
   connectCluster,
+  type Finding,
   openBlobStore,
+  type Patience,
+  type StoreCheck,
   type StoreSettings,
   type SubmissionInput,
   submissionSchema,
@@ -35,8 +39,12 @@ export function clusterOf(config: Config, tries?: number): Promise<Cluster> {
  * our service, or "service://NAME:PORT" for our service in the namespace, reached through the API server.
  * @throws AutochromeError "usage"
  */
-export async function storeOf(config: Config, cluster: Cluster | undefined): Promise<BlobStore> {
-  return openBlobStore(storeSettings(config, cluster));
+export async function storeOf(
+  config: Config,
+  cluster: Cluster | undefined,
+  patience: Partial<Patience> = {},
+): Promise<BlobStore> {
+  return openBlobStore(storeSettings(config, cluster), patience);
 }
 
 function storeSettings(config: Config, cluster: Cluster | undefined): StoreSettings {
@@ -91,13 +99,47 @@ function storeSettings(config: Config, cluster: Cluster | undefined): StoreSetti
   }
 }
 
+/**
+ * Looks at everything on the cluster that a batch needs; changes nothing.
+ * @throws AutochromeError "usage" where the kubeconfig is not there or not valid
+ */
+export async function examineCluster(config: Config): Promise<{
+  readonly findings: readonly Finding[];
+  readonly context: string;
+  readonly namespace: string;
+}> {
+  const cluster = await clusterOf(config, 3); // somebody waits for the answer
+  try {
+    const findings = await checkCluster(cluster, {
+      image: config.clusterImage,
+      gpu: config.clusterGpu === "none" ? undefined : config.clusterGpu,
+      queue: config.clusterQueue,
+      storage: await checkStorage(config, cluster),
+      proxied: proxiedService(config),
+    });
+    return { findings, context: cluster.context, namespace: cluster.namespace };
+  } finally {
+    await cluster.close();
+  }
+}
+
+async function checkStorage(config: Config, cluster: Cluster): Promise<StoreCheck> {
+  try {
+    const store = await storeOf(config, cluster);
+    return await store.check().finally(() => store.close());
+  } catch (thrown) {
+    if (!(thrown instanceof AutochromeError)) throw thrown;
+    return { ok: false, message: thrown.message, next: thrown.next };
+  }
+}
+
 /** "NAME:PORT" of the service where the storage is reached through the API server. */
 export function proxiedService({ clusterStore }: Config): string | undefined {
   const url = clusterStore === undefined ? undefined : new URL(clusterStore);
   return url?.protocol === "service:" ? `${url.hostname}:${url.port || 8188}` : undefined;
 }
 
-/** The executor that `--on cluster` means. @param say hears what a batch waits for */
+/** The executor that `--on cluster` means. @param say hears what a batch waits for, when that changes; empty: nothing */
 export async function clusterExecutor(
   config: Config,
   log: Logger,
@@ -139,7 +181,7 @@ export async function clusterExecutor(
     log,
     onWords(_, words) {
       const text = words.map(({ message, next }) => `${message} ${next}`).join("\n");
-      if (text !== said && text !== "") say(text);
+      if (text !== said) say(text);
       said = text;
     },
   });

@@ -9,12 +9,17 @@ export interface Interrupt {
   release(): void;
 }
 
-export function listenForInterrupt(output: Output): Interrupt {
+/** @param goesOn whether the work goes on elsewhere when nobody waits for it here */
+export function listenForInterrupt(output: Output, goesOn = false): Interrupt {
   const drain = new AbortController();
   const stop = new AbortController();
   const onInterrupt = () => {
     if (drain.signal.aborted) return onTerminate();
-    output.say("Finishing what is under way; press Ctrl-C again to stop at once.");
+    output.say(
+      goesOn
+        ? "What was sent is worked on there meanwhile; its results are fetched when you go on."
+        : "Finishing what is under way; press Ctrl-C again to stop at once.",
+    );
     drain.abort();
   };
   const onTerminate = () => {

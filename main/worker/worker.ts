@@ -7,25 +7,10 @@ import { createServer } from "node:http";
 import { tmpdir } from "node:os";
 import { join } from "node:path";
 import { z } from "zod";
-import {
-  chunkKey,
-  chunkSchema,
-  createLocalExecutor,
-  createSurroundings,
-  MOST_BYTES,
-  workOff,
-} from "../../app/batches/index.ts";
+import { chunkKey, chunkSchema, createLocalExecutor, MOST_BYTES, workOff } from "../../app/batches/index.ts";
 import { grantSchema, openGrantedStore, WORKER_EXIT } from "../../app/cluster/index.ts";
-import { chooseDevice, forgetDevices } from "../../app/colorize/index.ts";
-import {
-  AutochromeError,
-  cacheFolder,
-  createLogger,
-  loadConfig,
-  threadsOf,
-  toErrorRecord,
-} from "../../app/kernel/index.ts";
-import { embeddedModel } from "../../app/modelstore/index.ts";
+import { AutochromeError, createLogger, loadConfig, toErrorRecord } from "../../app/kernel/index.ts";
+import { surroundingsFor } from "../surroundings.ts";
 
 const environmentSchema = z.object({
   AUTOCHROME_MANIFEST: z.string().regex(/^[a-z0-9-]+\/\d+$/),
@@ -58,28 +43,7 @@ export async function work(environment: NodeJS.ProcessEnv = process.env): Promis
     const chunk = chunkSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
     log.info({ photos: chunk.items.length, failures: settings.AUTOCHROME_FAILURES }, "chunk begins");
 
-    const { workers, network } = threadsOf(config);
-    const surroundings = createSurroundings({
-      threads: workers,
-      inferenceThreads: network,
-      limits: { maxMegapixels: config.maxMegapixels },
-      models: config.models,
-      imageModels: config.imageModels,
-      device: {
-        choose: () =>
-          chooseDevice({
-            wish: config.device,
-            model: embeddedModel(),
-            threads: network,
-            gpuLibraries: config.gpuLibraries,
-            cacheFolder: cacheFolder(),
-            log,
-          }),
-        mayFallBack: config.device === "auto",
-        onFailed: () => void forgetDevices(cacheFolder()),
-      },
-      log,
-    });
+    const surroundings = surroundingsFor(config, log, { isPolite: false });
     const executor = createLocalExecutor(surroundings);
     const store = await openGrantedStore(chunk.grant);
     const counts = { done: 0, failed: 0, there: 0 };
@@ -112,8 +76,11 @@ export async function work(environment: NodeJS.ProcessEnv = process.env): Promis
     }
     const error = toErrorRecord(thrown, "the chunk");
     base.error({ err: thrown, error }, error.message);
-    process.stderr.write(`${error.message} ${error.next}\n`); // the pod's last words, which the desktop shows
-    return isSetUp(thrown) ? WORKER_EXIT.setUp : 1;
+    const isStorage = isOfStorage(thrown);
+    // The pod's last words, which the desktop shows. What to do about the storage it knows better.
+    process.stderr.write(`${error.message}${isStorage ? "" : ` ${error.next}`}\n`);
+    if (isSetUp(thrown)) return WORKER_EXIT.setUp;
+    return isStorage ? WORKER_EXIT.storage : 1;
   }
 }
 
@@ -131,6 +98,11 @@ function isSetUp(thrown: unknown): boolean {
       "device-unavailable",
     ].includes(thrown.code)
   );
+}
+
+/** Trouble between the pod and the storage, a chunk that is gone included: it says nothing about the photos. */
+function isOfStorage(thrown: unknown): boolean {
+  return thrown instanceof AutochromeError && /^(storage-|not-found$)/.test(thrown.code);
 }
 
 function serveMetrics(port: number | undefined, counts: Readonly<Record<string, number>>) {

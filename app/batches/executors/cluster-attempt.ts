@@ -6,11 +6,13 @@ import { stat } from "node:fs/promises";
 import { extname, join } from "node:path";
 import {
   type BlobStore,
+  batchPrefixes,
   type Cluster,
   chunksFor,
   doneKey,
   inputKey,
   outputKey,
+  renewKey,
   type SubmissionInput,
   submissionSchema,
   submitJob,
@@ -24,6 +26,7 @@ import {
   type Chunk,
   type ChunkItem,
   chunkKey,
+  isAboutContent,
   MOST_BYTES,
   MOST_CHUNKS,
   recordIndex,
@@ -39,6 +42,8 @@ export interface AttemptOptions {
   readonly log: Logger;
   /** Does a step again and again where the cluster or the storage cannot be reached just now. */
   readonly patiently: <Result>(step: () => Promise<Result>) => Promise<Result>;
+  /** Items whose files are sent again even where they seem to be there: what a pod found was something else. */
+  readonly anew: ReadonlySet<string>;
   /** Hears of a photo that the attempt goes without: its own file is the trouble. */
   readonly onRefused: (job: Job, error: AutochromeError) => void;
   readonly signal: AbortSignal;
@@ -48,6 +53,8 @@ export interface AttemptOptions {
 const UPLOADS = 4;
 /** A grant is good for so long: as long as the Job may take, and the most that S3 allows. */
 const GRANT_SECONDS = 7 * 24 * 3600;
+/** How often it is looked whether something is left; lists may lack what was written just before. */
+const CLEARINGS = 3;
 /** What is wrong with a photo's file here, and says nothing about the others. */
 const OF_THE_FILE: ReadonlySet<string> = new Set(["unreadable-file", "not-found", "empty-file"]);
 
@@ -87,9 +94,7 @@ export async function sendAttempt(
   };
   await patiently(() => store.putBytes(attemptKey(batch, number), bytesOf(attempt), { signal }));
   if (reads.length === 0) return attempt;
-  const grant = await patiently(() =>
-    store.grant({ read: reads, write: [], seconds: GRANT_SECONDS }, { signal }),
-  );
+  const grant = await patiently(() => grantFor(store, reads, signal));
   const submission = submissionSchema.parse({
     ...options.submission,
     batch,
@@ -97,12 +102,36 @@ export async function sendAttempt(
     manifest: `${batch}/${number}`,
     chunks: chunks.length,
   });
-  const job = await patiently(() => submitJob(cluster, submission, JSON.stringify(grant), { signal }));
+  const job = await patiently(() => submitJob(cluster, submission, grant, { signal }));
   log.info({ batch, attempt: number, job: job.name, photos: items.length }, "submitted");
   return attempt;
 }
 
-/** Attempts that were sent earlier, this program's last run included; their Jobs may still bring something. */
+/** What the pods of an attempt have: leave to read their chunks, and to learn there of the rest. */
+async function grantFor(store: BlobStore, read: readonly string[], signal: AbortSignal): Promise<string> {
+  return JSON.stringify(await store.grant({ read, write: [], seconds: GRANT_SECONDS }, { signal }));
+}
+
+/** Takes an attempt up again whose Job may have been left without its Secret, where we were killed between the two. */
+export async function takeUp(
+  { cluster, store, submission: { install }, patiently, signal }: AttemptOptions,
+  batch: string,
+  { attempt, chunks }: Attempt,
+): Promise<void> {
+  const grant = await patiently(() =>
+    grantFor(
+      store,
+      chunks.map((_, place) => chunkKey(batch, attempt, place)),
+      signal,
+    ),
+  );
+  await patiently(() => renewKey(cluster, { install, batch, attempt }, grant, { signal }));
+}
+
+/**
+ * Attempts that were sent earlier, this program's last run included; their Jobs may still bring something. One whose list
+ * cannot be read covers nothing: its photos are done again.
+ */
 export async function knownAttempts(
   store: BlobStore,
   batch: string,
@@ -110,14 +139,42 @@ export async function knownAttempts(
 ): Promise<Attempt[]> {
   const numbers: number[] = [];
   const prefix = attemptKey(batch, 0).slice(0, -1);
-  for await (const { key } of store.list(prefix, {}, { signal }))
-    numbers.push(Number(key.slice(prefix.length)));
+  for await (const { key } of store.list(prefix, {}, { signal })) {
+    const number = Number(key.slice(prefix.length));
+    if (Number.isInteger(number)) numbers.push(number);
+  }
   const attempts: Attempt[] = [];
   for (const number of numbers.sort((one, other) => one - other)) {
-    const bytes = await store.getBytes(attemptKey(batch, number), { maxBytes: MOST_BYTES }, { signal });
-    attempts.push(attemptSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8"))));
+    attempts.push(
+      (await readAttempt(store, batch, number, signal)) ?? { form: 1, attempt: number, chunks: [] },
+    );
   }
   return attempts;
+}
+
+/** Clears a batch out of the storage, until nothing of it is found there any more. */
+export async function clearAway(store: BlobStore, batch: string): Promise<void> {
+  for (let round = 1; round <= CLEARINGS; round++) {
+    const keys: string[] = [];
+    for (const prefix of batchPrefixes(batch)) for await (const { key } of store.list(prefix)) keys.push(key);
+    if (keys.length === 0) return;
+    await store.delete(keys);
+  }
+}
+
+async function readAttempt(
+  store: BlobStore,
+  batch: string,
+  number: number,
+  signal: AbortSignal,
+): Promise<Attempt | undefined> {
+  try {
+    const bytes = await store.getBytes(attemptKey(batch, number), { maxBytes: MOST_BYTES }, { signal });
+    return attemptSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+  } catch (thrown) {
+    if (isAboutContent(thrown)) return undefined;
+    throw thrown;
+  }
 }
 
 async function chunkOf(
@@ -172,7 +229,7 @@ async function sendItems(options: AttemptOptions, jobs: readonly Job[]): Promise
     for (let place = next++; place < jobs.length; place = next++) {
       const job = jobs[place]!;
       try {
-        items[place] = await patiently(() => sendItem(options.store, job, sent, signal));
+        items[place] = await patiently(() => sendItem(options, job, sent));
       } catch (thrown) {
         signal.throwIfAborted();
         if (!(thrown instanceof AutochromeError) || !OF_THE_FILE.has(thrown.code)) {
@@ -189,10 +246,9 @@ async function sendItems(options: AttemptOptions, jobs: readonly Job[]): Promise
 
 /** @param sent what goes up once for all photos: masks and colours, by path */
 async function sendItem(
-  store: BlobStore,
+  { store, anew, signal }: AttemptOptions,
   job: Job,
   sent: Map<string, Promise<StoredFile>>,
-  signal: AbortSignal,
 ): Promise<Sendable> {
   const send = async (path: string, known?: string): Promise<StoredFile> => {
     const { size } = await stat(path).catch((cause: unknown) => {
@@ -201,6 +257,7 @@ async function sendItem(
       });
     });
     const sha256 = known ?? (await hashFile(path, signal));
+    if (anew.has(job.itemId)) await store.delete([inputKey(sha256)], { signal });
     await store.putFile(inputKey(sha256), path, { sha256, size }, { signal });
     return { sha256, size };
   };

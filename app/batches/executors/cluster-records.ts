@@ -4,6 +4,7 @@
 import { mkdir } from "node:fs/promises";
 import { dirname } from "node:path";
 import { setTimeout as sleep } from "node:timers/promises";
+import { z } from "zod";
 import {
   type BlobStore,
   type Cluster,
@@ -16,12 +17,21 @@ import {
   type Words,
 } from "../../cluster/index.ts";
 import { AutochromeError, errorFromRecord, type Logger } from "../../kernel/index.ts";
-import { type Attempt, type ItemRecord, MOST_BYTES, recordIndex, recordSchema } from "../chunk.ts";
+import {
+  type Attempt,
+  type ItemRecord,
+  isAboutContent,
+  MOST_BYTES,
+  recordIndex,
+  recordSchema,
+} from "../chunk.ts";
 import type { Job, JobResult } from "../executor.ts";
 import { coloursPath, resultPath } from "./result-paths.ts";
 
 export interface Waiting {
   readonly job: Job;
+  /** Aborted: nothing of it may be written any more. */
+  readonly signal: AbortSignal;
   readonly resolve: (result: JobResult) => void;
   readonly reject: (reason: unknown) => void;
 }
@@ -34,6 +44,8 @@ export interface FollowOptions {
   /** Photos that are waited for, by item; whoever is answered is taken out. */
   readonly waiting: Map<string, Waiting>;
   readonly onWords: (words: readonly Words[]) => void;
+  /** Hears of a photo for which a pod found something else in the storage than was sent. It goes on waiting. */
+  readonly onSpoilt: (job: Job, error: AutochromeError) => void;
   /** Between looks for new records, in milliseconds. */
   readonly everyMs: number;
   readonly log: Logger;
@@ -59,12 +71,13 @@ export async function followAttempt(
   const over = new AbortController();
   let view: JobView | undefined;
   let hasEnded = false;
+  let isTroubled = false;
   const following = followJob(options.cluster, jobName({ batch, attempt: attempt.attempt }), {
     signal: AbortSignal.any([signal, over.signal]),
     gpu: options.gpu,
     onChange(now) {
       view = now;
-      onWords(now.words);
+      onWords(wordsOf(now));
     },
   }).then(
     () => {
@@ -84,7 +97,8 @@ export async function followAttempt(
       const first = open
         .filter(({ place }) => view?.failed.includes(place) !== true)
         .slice(0, options.parallelism + AHEAD);
-      let isTroubled = false;
+      const wasTroubled = isTroubled;
+      isTroubled = false;
       for (const { ids, place } of isLast ? open : first) {
         try {
           cursors[place] = await takeRecords(options, batch, attempt.attempt, place, ids, cursors[place]!);
@@ -97,6 +111,7 @@ export async function followAttempt(
           break;
         }
       }
+      if (wasTroubled && !isTroubled) onWords(wordsOf(view));
       if (!attempt.chunks.some((ids) => ids.some(isWaitedFor))) return undefined;
       if (isLast && !isTroubled) return view;
       await sleep(everyMs, undefined, { signal });
@@ -107,9 +122,12 @@ export async function followAttempt(
   }
 }
 
+/** What an end means is for whoever follows to say: there may be nothing left that it matters to. */
+const wordsOf = (view: JobView | undefined) => (view === undefined || view.isOver ? [] : view.words);
+
 /** @returns the place of the first record that is not there yet */
 async function takeRecords(
-  { store, waiting, log, signal }: FollowOptions,
+  { store, waiting, onSpoilt, log, signal }: FollowOptions,
   batch: string,
   attempt: number,
   chunk: number,
@@ -125,13 +143,19 @@ async function takeRecords(
     if (one !== undefined) {
       try {
         const bytes = await store.getBytes(key, { maxBytes: MOST_BYTES }, { signal });
-        const record = recordSchema.parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
-        await settle(store, batch, record, one, signal);
-        waiting.delete(one.job.itemId);
+        const record = recordOf(one.job).parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+        if (record.status === "failed" && record.error.code === "storage-damaged") {
+          onSpoilt(one.job, errorOf(record));
+        } else {
+          await settle(store, batch, record, one, AbortSignal.any([signal, one.signal]));
+          waiting.delete(one.job.itemId);
+        }
       } catch (thrown) {
+        signal.throwIfAborted();
+        const isGivenUp = one.signal.aborted;
+        if (!isGivenUp && !isAboutContent(thrown)) throw thrown;
         // The record says one thing and the store has another, or nothing: as good as not done. The next attempt does it.
-        if (!isAboutContent(thrown)) throw thrown;
-        log.warn({ batch, item: one.job.itemId, err: thrown }, "a result is not what its record says");
+        log.warn({ batch, item: one.job.itemId, err: thrown }, "a result is not taken");
       }
     }
     next++;
@@ -139,8 +163,11 @@ async function takeRecords(
   return next;
 }
 
-function isAboutContent(thrown: unknown): boolean {
-  return thrown instanceof AutochromeError && ["storage-damaged", "not-found"].includes(thrown.code);
+/** A record that is this photo's and no other's. */
+const recordOf = ({ itemId }: Job) => recordSchema.and(z.object({ id: z.literal(itemId) }));
+
+function errorOf({ error }: Extract<ItemRecord, { status: "failed" }>): AutochromeError {
+  return errorFromRecord(error as Parameters<typeof errorFromRecord>[0]);
 }
 
 /** Brings a result home and answers whoever waits for it. */
@@ -151,9 +178,7 @@ async function settle(
   { job, resolve, reject }: Waiting,
   signal: AbortSignal,
 ): Promise<void> {
-  if (record.status === "failed") {
-    return reject(errorFromRecord(record.error as Parameters<typeof errorFromRecord>[0]));
-  }
+  if (record.status === "failed") return reject(errorOf(record));
   const { result, width, height, format, sourceHash, graph, device, models, networkMs, notes } = record;
   const output = resultPath(job.target, format);
   await mkdir(dirname(output), { recursive: true });

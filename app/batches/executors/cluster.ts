@@ -6,18 +6,19 @@
 import { setTimeout as sleep } from "node:timers/promises";
 import {
   type BlobStore,
-  batchPrefixes,
   type Cluster,
   cancelJob,
   findJobs,
   type JobView,
+  jobName,
+  untilStopped,
   type Words,
 } from "../../cluster/index.ts";
 import { AutochromeError, type Logger } from "../../kernel/index.ts";
 import { jobGraphOf } from "../../workflow/index.ts";
 import { type Attempt, MOST_ATTEMPTS } from "../chunk.ts";
-import type { Executor } from "../executor.ts";
-import { type AttemptOptions, knownAttempts, sendAttempt } from "./cluster-attempt.ts";
+import type { Executor, Job } from "../executor.ts";
+import { type AttemptOptions, clearAway, knownAttempts, sendAttempt, takeUp } from "./cluster-attempt.ts";
 import { followAttempt, type Waiting } from "./cluster-records.ts";
 
 export interface ClusterExecutorOptions {
@@ -62,10 +63,15 @@ export function createClusterExecutor(options: ClusterExecutorOptions): Executor
 
   function add(waiting: Waiting): void {
     const { batchId } = waiting.job;
-    let run = runs.get(batchId);
-    if (run === undefined) {
+    const before = runs.get(batchId);
+    let run = before;
+    if (run === undefined || run.stop.signal.aborted) {
       const made: Run = { waiting: new Map(), stop: new AbortController(), done: Promise.resolve() };
-      made.done = serve(options, batchId, made).finally(() => runs.delete(batchId));
+      made.done = Promise.resolve(before?.done)
+        .then(() => serve(options, batchId, made))
+        .finally(() => {
+          if (runs.get(batchId) === made) runs.delete(batchId);
+        });
       runs.set(batchId, made);
       run = made;
     }
@@ -76,16 +82,17 @@ export function createClusterExecutor(options: ClusterExecutorOptions): Executor
     name: "cluster",
     capacity: 100_000, // a batch is one Job, however large
     device: `cluster ${cluster.context}`,
+    goesOnAlone: true,
     async prepare(graph) {
       jobGraphOf(graph);
       await cluster.version();
-      const { ok, message, next } = await store.check();
-      if (!ok) throw new AutochromeError("storage-unreachable", message, next);
+      const { ok, code = "storage-unreachable", message, next } = await store.check();
+      if (!ok) throw new AutochromeError(code, message, next);
     },
     run: (job, signal) =>
       new Promise((resolve, reject) => {
         if (signal.aborted) return reject(signal.reason);
-        const waiting: Waiting = { job, resolve, reject };
+        const waiting: Waiting = { job, signal, resolve, reject };
         signal.addEventListener(
           "abort",
           () => {
@@ -99,11 +106,14 @@ export function createClusterExecutor(options: ClusterExecutorOptions): Executor
         add(waiting);
       }),
     async end(batch) {
-      for (const { name } of await findJobs(cluster, batch)) await cancelJob(cluster, name);
-      for (const prefix of batchPrefixes(batch)) {
-        const keys: string[] = [];
-        for await (const { key } of store.list(prefix)) keys.push(key);
-        await store.delete(keys);
+      const run = runs.get(batch);
+      if (run?.waiting.size === 0) await run.done; // it may be starting a Job just now
+      try {
+        for (const { name } of await findJobs(cluster, batch)) await cancelJob(cluster, name);
+        await untilStopped(cluster, batch); // what is not stopped writes
+      } finally {
+        // Also where the cluster is out of reach: its Jobs end by themselves, what lies in the storage does not.
+        await clearAway(store, batch);
       }
     },
     async close() {
@@ -122,55 +132,65 @@ async function serve(options: ClusterExecutorOptions, batch: string, run: Run): 
   const { signal } = run.stop;
   const onWords = (words: readonly Words[]) => options.onWords?.(batch, words);
   const patiently: AttemptOptions["patiently"] = (step) => untilItPasses(step, onWords, log, signal);
+  const anew = new Set<string>();
+  let spoilt: AutochromeError | undefined;
+  const onSpoilt = ({ itemId }: Job, error: AutochromeError) => {
+    anew.add(itemId);
+    spoilt = error;
+  };
   const follow = (attempt: Attempt) =>
     followAttempt(
       {
-        ...{ cluster, store, waiting, onWords, everyMs, log, signal },
+        ...{ cluster, store, waiting, onWords, onSpoilt, everyMs, log, signal },
         ...{ parallelism: submission.parallelism, gpu: submission.gpu },
       },
       batch,
       attempt,
     );
+  const sending: AttemptOptions = {
+    ...{ cluster, store, submission, log, patiently, anew, signal },
+    onRefused(job, error) {
+      waiting.get(job.itemId)?.reject(error);
+      waiting.delete(job.itemId);
+    },
+  };
   try {
     await sleep(GATHER_MS, undefined, { signal });
     let number = 0;
     // How those ended does not matter any more: whoever starts the batch again wants it tried again.
     for (const attempt of await patiently(() => knownAttempts(store, batch, signal))) {
       number = attempt.attempt;
-      if (attempt.chunks.some((ids) => ids.some((id) => waiting.has(id)))) await follow(attempt);
+      if (!attempt.chunks.some((ids) => ids.some((id) => waiting.has(id)))) continue;
+      await takeUp(sending, batch, attempt);
+      await follow(attempt);
     }
     let { perChunk } = options;
     let fruitless = 0;
     while (waiting.size > 0) {
       if (++number > MOST_ATTEMPTS) throw new AutochromeError("cluster-refused", ...GIVEN_UP);
       const before = waiting.size;
-      const attempt = await sendAttempt(
-        {
-          ...{ cluster, store, submission, log, patiently, signal },
-          onRefused(job, error) {
-            waiting.get(job.itemId)?.reject(error);
-            waiting.delete(job.itemId);
-          },
-        },
-        batch,
-        number,
-        [...waiting.values()].map(({ job }) => job),
-        perChunk,
-      );
+      const jobs = [...waiting.values()].map(({ job }) => job);
+      const attempt = await sendAttempt(sending, batch, number, jobs, perChunk);
       const end = await follow(attempt);
       if (end === undefined) continue; // all it covered is answered; what waits came later
       if (end.state === "failed" && !ABOUT_PHOTOS.has(end.reason)) throw errorOf(end);
-      if (end.state !== "gone") giveUpLoners(attempt, end, waiting);
+      const isCutShort = end.state === "gone" || end.state === "lost";
+      if (end.state === "lost")
+        await patiently(() => cancelJob(cluster, jobName({ batch, attempt: number }), { signal }));
+      if (!isCutShort) giveUpLoners(attempt, end, waiting);
       fruitless = waiting.size < before ? 0 : fruitless + 1;
-      const isSameAgain = end.state === "gone" || perChunk === 1;
-      if (isSameAgain && fruitless >= MOST_FRUITLESS) throw errorOf(end);
-      if (end.state !== "gone") {
+      const isSameAgain = isCutShort || perChunk === 1;
+      if (isSameAgain && fruitless >= MOST_FRUITLESS) throw spoilt ?? errorOf(end);
+      if (waiting.size > 0) onWords(end.words.slice(0, 1).map((words) => ({ ...words, next: GOES_ON })));
+      if (!isCutShort) {
         perChunk = Math.max(1, Math.floor(Math.min(perChunk, largest(attempt)) / SMALLER));
       }
     }
   } catch (thrown) {
     for (const { reject } of waiting.values()) reject(signal.aborted ? signal.reason : thrown);
     waiting.clear();
+  } finally {
+    onWords([]);
   }
 }
 
@@ -181,15 +201,18 @@ const ABOUT_PHOTOS: ReadonlySet<string> = new Set([
   "BackoffLimitExceeded",
 ]);
 
+const GOES_ON = "What is finished stays; the rest is started again.";
 const GIVEN_UP = [
   "The cluster gave these photos up.",
   "Look at `autochrome cluster check`, then go on with the batch.",
 ] as const;
 
-function errorOf({ words: [first, ...more] }: JobView): AutochromeError {
-  const details = more.map(({ message }) => message).join(" ");
-  const message = `${first?.message ?? GIVEN_UP[0]} ${details}`.trim();
-  return new AutochromeError("cluster-refused", message, more[0]?.next ?? first?.next ?? GIVEN_UP[1]);
+function errorOf({ words, reason }: JobView): AutochromeError {
+  const [first, second] = words;
+  const message = words.map((one) => one.message).join(" ") || GIVEN_UP[0];
+  // Where parts of it failed, the pods know why; otherwise they were only stopped with it.
+  const next = (ABOUT_PHOTOS.has(reason) ? second?.next : undefined) ?? first?.next ?? GIVEN_UP[1];
+  return new AutochromeError("cluster-refused", message, next);
 }
 
 const largest = ({ chunks }: Attempt) => Math.max(1, ...chunks.map((ids) => ids.length));
@@ -197,15 +220,16 @@ const largest = ({ chunks }: Attempt) => Math.max(1, ...chunks.map((ids) => ids.
 /** A photo that was alone in its chunk and has no record ends every pod that takes it: it fails, and no other. */
 function giveUpLoners(attempt: Attempt, end: JobView, waiting: Map<string, Waiting>): void {
   for (const place of end.failed) {
+    if (end.withoutStorage.includes(place)) continue;
     const [id, ...others] = attempt.chunks[place] ?? [];
     const loner = others.length === 0 ? waiting.get(id ?? "") : undefined;
     if (loner === undefined) continue;
     waiting.delete(loner.job.itemId);
-    const why = end.words[1]?.message;
+    const why = end.lastWords[place];
     loner.reject(
       new AutochromeError(
         "gave-up",
-        `Each pod that took this photo ended before it was done.${why === undefined ? "" : ` The last words: ${why}`}`,
+        `Each pod that took this photo ended before it was done.${why === undefined ? "" : ` Of the last one the cluster says: ${why}`}`,
         "Give pods more memory, choose a smaller model size for this photo, or colour it on this computer.",
       ),
     );

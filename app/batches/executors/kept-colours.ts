@@ -37,6 +37,7 @@ export function createJobColorizer(
       warm: network.warm,
       forget: network.forget,
       unload: network.unload,
+      chooseAnew: network.chooseAnew,
       async chroma(model, seen, key, signal) {
         const { width, height } = seen;
         if (known === undefined) {

@@ -174,7 +174,7 @@ export function faultConformance(
       expect(await attempts({ kind: "refuse" }, "storage-unreachable")).toBe(QUICK.retries + 1);
       expect(await attempts({ kind: "status", status: 403 }, "storage-denied")).toBe(1);
       expect(await attempts({ kind: "status", status: 413 }, "storage-denied")).toBe(1);
-      expect(await attempts({ kind: "status", status: 507 }, "disk-full")).toBe(1);
+      expect(await attempts({ kind: "status", status: 507 }, "storage-denied")).toBe(1);
       expect(
         await attempts(
           { kind: "status", status: 302, headers: { Location: "http://127.0.0.1:1/" } },

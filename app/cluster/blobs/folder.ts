@@ -7,7 +7,7 @@ import { dirname, join } from "node:path";
 import { AutochromeError, hashFile, sweepLeftovers, writeAtomically } from "../../kernel/index.ts";
 import { checkKey, checkPrefix, digestInKey, isKey } from "./keys.ts";
 import type { BlobEntry } from "./store.ts";
-import { damaged, storageFull } from "./trouble.ts";
+import { damaged } from "./trouble.ts";
 
 export interface Upload {
   readonly key: string;
@@ -265,7 +265,12 @@ async function writeAll(file: FileHandle, bytes: Uint8Array, position: number): 
 }
 
 function full(maxBytes: number): AutochromeError {
-  return storageFull(PLACE, { detail: `its limit is ${maxBytes} bytes (setting blobMaxGb)` });
+  return new AutochromeError(
+    "disk-full",
+    `The ${PLACE} is full.`,
+    "Delete what is not needed there any more, or give it more room.",
+    { detail: `its limit is ${maxBytes} bytes (setting blobMaxGb)` },
+  );
 }
 
 function isDiskFull(error: unknown): boolean {

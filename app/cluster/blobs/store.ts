@@ -6,6 +6,7 @@
 // bytes (manifests, records) may be replaced too and carry their own digest inside the store, so that whoever reads them
 // gets exactly what was written, or an error.
 import { z } from "zod";
+import type { ErrorCode } from "../../kernel/index.ts";
 
 export interface TransferOptions {
   /** Ends the work; the promise rejects with the signal's reason. What had arrived is gone on with next time. */
@@ -60,6 +61,8 @@ export type Grant = Readonly<z.infer<typeof grantSchema>>;
 
 export interface StoreCheck {
   readonly ok: boolean;
+  /** Which kind of trouble there is. */
+  readonly code?: ErrorCode | undefined;
   /** One sentence for people. */
   readonly message: string;
   /** What to do now; empty where all is well. */
@@ -70,8 +73,8 @@ export interface StoreCheck {
 
 /**
  * All methods that take a key throw AutochromeError: "usage" for what is no key, "storage-unreachable", "storage-denied"
- * (reached, and it refuses: key, permission, bucket, clock), "storage-failed" (it does not do its work), "disk-full"
- * (here or there), "storage-damaged" (what came is not what was stored), "not-found". Passing troubles are waited out
+ * (reached, and it refuses: key, permission, bucket, clock, no room), "storage-failed" (it does not do its work), "disk-full"
+ * (here), "storage-damaged" (what came is not what was stored), "not-found". Passing troubles are waited out
  * first, within bounds.
  */
 export interface BlobStore {

@@ -6,13 +6,15 @@ import { createHash } from "node:crypto";
 import { openAsBlob } from "node:fs";
 import { type FileHandle, open } from "node:fs/promises";
 import { AutochromeError, hashFile, newId, toErrorRecord, writeAtomically } from "../../kernel/index.ts";
-import { checkKey, checkPrefix, digestInKey, probeKey } from "./keys.ts";
+import { checkKey, checkPrefix, digestInKey, isKey, probeKey } from "./keys.ts";
 import type { BlobStore, FileFacts, GrantRequest, StoreCheck, TransferOptions, Wanted } from "./store.ts";
 import { type Doing, damaged, missing, type Patience, persist, StoreTrouble } from "./trouble.ts";
 import type { Content, Reading, Wire } from "./wire.ts";
 
 const DIGEST_LENGTH = 64;
 const WEEK = 7 * 24 * 60 * 60;
+/** So often the same wrong bytes are asked for again. */
+const SAME_AGAIN = 3;
 
 /** A store over a wire. */
 export function createBlobStore(wire: Wire, patience: Patience): BlobStore {
@@ -145,11 +147,20 @@ export function createBlobStore(wire: Wire, patience: Patience): BlobStore {
     let hash = createHash("sha256");
     let offset = 0;
     let tag: string | undefined;
+    const wrong: string[] = [];
     async function restart(): Promise<void> {
       await sink.clear();
       hash = createHash("sha256");
       offset = 0;
       tag = undefined;
+    }
+    function requireIt(digest: string, expected: string): void {
+      if (digest === expected) return;
+      wrong.push(digest);
+      const { error, again } = damaged(place, `the digest ${digest} instead of ${expected}`);
+      // What comes out the same again and again is what lies there.
+      const isStored = wrong.slice(-SAME_AGAIN).filter((one) => one === digest).length === SAME_AGAIN;
+      throw isStored ? error : new StoreTrouble(error, again);
     }
     async function attempt(): Promise<void> {
       const reading = await wire.read(key, offset, signal);
@@ -172,8 +183,7 @@ export function createBlobStore(wire: Wire, patience: Patience): BlobStore {
           onProgress?.(offset);
         }
         if (size !== undefined && offset < size) throw cut();
-        if (sha256 !== undefined && hash.copy().digest("hex") !== sha256)
-          throw damaged(place, "another digest");
+        if (sha256 !== undefined) requireIt(hash.copy().digest("hex"), sha256);
       } catch (error) {
         if (isDamaged(error)) await restart();
         throw error;
@@ -195,6 +205,7 @@ export function createBlobStore(wire: Wire, patience: Patience): BlobStore {
       const { entries, more } = await retried("list", signal, () => wire.page(prefix, last, signal));
       for (const entry of entries) {
         if (entry.key <= last || !entry.key.startsWith(prefix)) continue; // a store that knows no start-after
+        if (!isKey(entry.key)) continue; // somebody else's
         yield entry;
       }
       const end = entries.at(-1)?.key;
@@ -237,8 +248,7 @@ export function createBlobStore(wire: Wire, patience: Patience): BlobStore {
     } catch (error) {
       await brief.delete([key]).catch(() => undefined); // it may never have got there
       options.signal?.throwIfAborted();
-      const { message, next, detail } = toErrorRecord(error, `the ${place}`);
-      return { ok: false, message, next, detail };
+      return { ok: false, ...toErrorRecord(error, `the ${place}`) };
     }
   }
 

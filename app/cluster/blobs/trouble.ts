@@ -243,7 +243,7 @@ export function clockWrong(place: string, detail: Detail): AutochromeError {
 
 export function storageFull(place: string, detail: Detail): AutochromeError {
   return new AutochromeError(
-    "disk-full",
+    "storage-denied",
     `The ${place} is full.`,
     "Delete what is not needed there any more, or give it more room.",
     detail,

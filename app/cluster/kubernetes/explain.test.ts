@@ -1,8 +1,7 @@
 // Messages as clusters really write them.
 import { expect, test } from "vitest";
-import { explainEvents, explainJob, explainPod, explainPods, explainQueue } from "./explain.ts";
+import { explainEnd, explainEvents, explainJob, explainPod, explainPods, explainQueue } from "./explain.ts";
 import { eventSchema, indexesOf, jobSchema, podSchema, workloadSchema } from "./objects.ts";
-import { refusal } from "./refusals.ts";
 
 const GPU = "nvidia.com/gpu";
 const pod = (status: object, more: object = {}) =>
@@ -19,6 +18,8 @@ const unscheduled = (message: string) =>
   });
 const waitingFor = (reason: string, message: string) =>
   pod({ phase: "Pending", containerStatuses: [{ state: { waiting: { reason, message } } }] });
+/** The end of a worker's log, as a node gives it: its first line cut off. */
+const LOG = `e":"2026-11-24T10:00:00Z","msg":"chunk begins"}\n{"level":30,"msg":"photo over"}\n`;
 const failed = (status: object) => pod({ phase: "Failed", ...status });
 const ended = (exitCode: number, reason: string, message = "") => ({
   containerStatuses: [{ state: { terminated: { exitCode, reason, message } } }],
@@ -118,7 +119,7 @@ test.each([
 test("other reasons why a pod does not start", () => {
   expect(
     explainPod(waitingFor("CreateContainerConfigError", 'secret "autochrome-x-1" not found'), GPU)?.message,
-  ).toBe("The pod waits for the secret autochrome-x-1.");
+  ).toBe("A pod is starting: it waits for the secret autochrome-x-1.");
   expect(
     explainPod(
       waitingFor(
@@ -128,6 +129,15 @@ test("other reasons why a pod does not start", () => {
       GPU,
     )?.next,
   ).toContain("GPU driver");
+  expect(
+    explainPod(
+      waitingFor(
+        "CreateContainerConfigError",
+        `secrets "autochrome-x-1" is forbidden: User "system:node:node-0" cannot get resource "secrets" in API group "" in the namespace "n": no relationship found between node 'node-0' and this object`,
+      ),
+      GPU,
+    )?.message,
+  ).toBe("A pod is starting: it waits for the secret autochrome-x-1.");
   expect(explainPod(waitingFor("ContainerCreating", ""), GPU)).toBeUndefined();
 });
 
@@ -161,6 +171,13 @@ test.each([
     "cannot work as they are set up: No CUDA device is here.",
   ],
   [failed(ended(1, "Error", "boom")), "A pod ended with the code 1: boom."],
+  [failed(ended(137, "Error", LOG)), "A pod was killed before it was done."],
+  [failed(ended(143, "Error", LOG)), "A pod was stopped before it was done."],
+  [failed(ended(1, "Error", LOG)), "A pod ended with the code 1."],
+  [
+    failed(ended(43, "Error", `${LOG}No CUDA device is here.\n`)),
+    "as they are set up: No CUDA device is here.",
+  ],
 ])("pods that failed: %#", (one, words) => {
   expect(explainPod(one, GPU)?.message).toContain(words);
 });
@@ -240,13 +257,21 @@ test.each([
     'Error creating: admission webhook "validate.kyverno.svc-fail" denied the request: images must come from example.com',
     "(validate.kyverno.svc-fail) does not allow this: images must come from example.com.",
   ],
+  [
+    'Error creating: Post "https://10.0.0.1:6443/api/v1/namespaces/n/pods": dial tcp 10.0.0.1:6443: connect: connection refused',
+    "cannot make pods just now",
+  ],
+  [
+    'Error creating: pods is forbidden: User "system:serviceaccount:kube-system:job-controller" cannot create resource "pods" in API group "" in the namespace "n"',
+    "cannot make pods just now",
+  ],
 ])("a Job that cannot make pods: %s", (message, words) => {
   expect(explainEvents([event("FailedCreate", message)])[0]?.message).toContain(words);
 });
 
 test("events: newest first, each once, what is of no interest left out", () => {
   const words = explainEvents([
-    event("SuccessfulCreate", "Created pod: x", "Normal"),
+    event("Pulling", "Pulling image", "Normal"),
     event(
       "TriggeredScaleUp",
       "pod triggered scale-up: [{pool 0->1 (max: 4)}]",
@@ -260,6 +285,15 @@ test("events: newest first, each once, what is of no interest left out", () => {
     "The pod's folders are not ready: MountVolume.SetUp failed for volume.",
     "The cluster is adding a node.",
   ]);
+});
+
+test("events: why no pod could be made is past once one was made", () => {
+  const quota =
+    'Error creating: pods "x" is forbidden: exceeded quota: q, requested: pods=1, used: pods=0, limited: pods=0';
+  const refused = event("FailedCreate", quota, "Warning", "2026-11-24T10:00:00Z");
+  const made = (time: string) => event("SuccessfulCreate", "Created pod: x", "Normal", time);
+  expect(explainEvents([refused, made("2026-11-24T10:00:00Z")])).toEqual([]);
+  expect(explainEvents([refused, made("2026-11-24T09:00:00Z")])).toHaveLength(1);
 });
 
 test("what a queue says", () => {
@@ -290,8 +324,8 @@ test("what a queue says", () => {
 });
 
 test.each([
-  ["BackoffLimitExceeded", "Job has reached the specified backoff limit", "Some parts"],
-  ["FailedIndexes", "Job has failed indexes", "Some parts of the batch failed on the cluster (of 4: 1,3)"],
+  ["BackoffLimitExceeded", "Job has reached the specified backoff limit", "2 of 4 parts"],
+  ["FailedIndexes", "Job has failed indexes", "2 of 4 parts of the batch failed on the cluster; the others"],
   ["DeadlineExceeded", "Job was active longer than specified deadline", "longer on the cluster"],
   [
     "PodFailurePolicy",
@@ -312,64 +346,25 @@ test.each([
   expect(explainJob(job)[0]?.message).toContain(words);
 });
 
-const answer = (status: number, reason: string, message: string, details: object = {}) => ({
-  ...{ status, warnings: [], serverTime: 0, ms: 0 },
-  body: { kind: "Status", status: "Failure", reason, message, details, code: status },
-});
-
-test.each([
-  [
-    answer(
-      403,
-      "Forbidden",
-      'jobs.batch is forbidden: User "system:serviceaccount:photos:app" cannot create resource "jobs" in API group "batch" in the namespace "photos"',
-    ),
-    [
-      "cluster-forbidden",
-      "You may not start the Job: in the namespace photos the right to “create” jobs is missing.",
-    ],
-  ],
-  [
-    answer(404, "NotFound", 'namespaces "photos" not found'),
-    ["cluster-refused", "The namespace photos is not there."],
-  ],
-  [
-    answer(
-      403,
-      "Forbidden",
-      'jobs.batch "x" is forbidden: unable to create new content in namespace photos because it is being terminated',
-    ),
-    ["cluster-refused", "The namespace photos is being deleted."],
-  ],
-  [
-    answer(
-      403,
-      "Forbidden",
-      'jobs.batch "x" is forbidden: exceeded quota: jobs, requested: count/jobs.batch=1, used: count/jobs.batch=5, limited: count/jobs.batch=5',
-    ),
-    [
-      "cluster-refused",
-      "The namespace's quota jobs is used up (asked for count/jobs.batch=1, used count/jobs.batch=5, limit count/jobs.batch=5).",
-    ],
-  ],
-  [
-    answer(422, "Invalid", 'Job.batch "x" is invalid: spec.parallelism: Invalid value', {
-      causes: [
-        { field: "spec.parallelism", message: "Invalid value: -1: must be greater than or equal to 0" },
-      ],
-    }),
-    ["cluster-refused", "spec.parallelism: Invalid value: -1: must be greater than or equal to 0."],
-  ],
-  [
-    answer(400, "BadRequest", 'strict decoding error: unknown field "spec.foo"'),
-    ["cluster-refused", 'strict decoding error: unknown field "spec.foo".'],
-  ],
-  [{ ...answer(403, "", ""), body: "<html>Forbidden</html>" }, ["cluster-refused", "Forbidden"]],
-])("refusals: %#", (one, [code, words]) => {
-  const error = refusal(one, "start the Job", "photos");
-  expect(error.code).toBe(code);
-  expect(error.message).toContain(words);
-  expect(error.next).toMatch(/\.$/);
+test("a Job that was ended for its set-up: the pod that is to blame speaks, not those that were stopped with it", () => {
+  const job = (reason: string) =>
+    jobSchema.parse({
+      ...{ metadata: { name: "j" }, spec: { completions: 2 } },
+      status: { failedIndexes: "1", conditions: [{ type: "Failed", status: "True", reason }] },
+    });
+  const pods = [
+    failed(ended(143, "Error", LOG)),
+    failed(ended(43, "Error", `${LOG}No GPU is here. Add one.`)),
+  ];
+  const said = (reason: string) => explainEnd(job(reason), pods, GPU).map(({ message }) => message);
+  expect(said("PodFailurePolicy")).toEqual([
+    "The pods cannot work as they are set up: No GPU is here. Add one.",
+  ]);
+  expect(said("FailedIndexes")).toEqual([
+    "1 of 2 parts of the batch failed on the cluster; the others are done.",
+    "A pod was stopped before it was done.",
+    "The pods cannot work as they are set up: No GPU is here. Add one.",
+  ]);
 });
 
 test("indexes as Jobs write them", () => {

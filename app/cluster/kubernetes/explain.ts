@@ -2,7 +2,15 @@
 //
 // Owns: the reading of conditions, states and events. Pure functions of what they are given.
 // Must never: ask the cluster, or decide whether a batch has failed: these are hints.
-import type { Condition, EventObject, JobObject, PodObject, WorkloadObject } from "./objects.ts";
+import { WORKER_EXIT } from "./job-spec.ts";
+import {
+  type Condition,
+  type EventObject,
+  indexesOf,
+  type JobObject,
+  type PodObject,
+  type WorkloadObject,
+} from "./objects.ts";
 import { end, explainRefusal, trouble, type Words, waiting } from "./refusals.ts";
 
 /** Pods that are not done, each trouble once with how many have it. */
@@ -107,14 +115,16 @@ function explainWaiting(reason: string, message: string, image: string): Words |
     case "RegistryUnavailable":
       return explainPull(reason, message, image);
     case "CreateContainerConfigError": {
-      const missing = /(secret|configmap) "([^"]+)" not found/.exec(message);
+      // A node that does not know yet that the pod is its own may not read what belongs to it.
+      const missing =
+        /(secret|configmap)s? "([^"]+)" (?:not found|is forbidden: .*no relationship found)/.exec(message);
       return missing === null
         ? trouble(
             `The pod cannot be made: ${end(message || reason)}`,
             "Look at the pod with kubectl describe.",
           )
         : waiting(
-            `The pod waits for the ${missing[1]} ${missing[2]}.`,
+            `A pod is starting: it waits for the ${missing[1]} ${missing[2]}.`,
             "It is made with the batch. If it lasts, cancel the batch and start it again.",
           );
     }
@@ -183,7 +193,10 @@ function explainDisruption({ reason, message }: Condition, node: string | undefi
     case "EvictionByEvictionAPI":
       return waiting(`A pod was evicted${where}; the node may be under maintenance.`, again);
     case "DeletionByTaintManager":
-      return waiting(`The node ${node ?? ""} went away or does not take pods any more.`, again);
+      return waiting(
+        `The node ${node ?? ""} went away or does not take pods any more.`,
+        "Wait: its photos are done again when it is back or was removed from the cluster. This does not count as a failure.",
+      );
     case "DeletionByPodGC":
       return waiting(`The node ${node ?? ""} is gone.`, again);
     case "TerminationByKubelet":
@@ -202,8 +215,8 @@ function explainFailedPod(status: PodObject["status"], node: string | undefined)
     .terminated;
   if (ended?.reason === "OOMKilled")
     return trouble(
-      "A pod ran out of memory; its photos are tried again in smaller pieces.",
-      "If it happens again, raise the memory limit in the settings.",
+      "A pod ran out of memory.",
+      "Its photos are tried again, one at a time. If it happens again, raise the memory limit in the settings.",
     );
   switch (reason) {
     case "Evicted":
@@ -234,23 +247,45 @@ function explainFailedPod(status: PodObject["status"], node: string | undefined)
     return message === ""
       ? undefined
       : trouble(`A pod failed: ${end(message)}`, "Its photos are tried again.");
-  if (ended.exitCode === 42)
+  if (ended.exitCode === WORKER_EXIT.badInput)
     return trouble("A part of the batch cannot be worked on.", "Its photos say why; the others go on.");
-  if (ended.exitCode === 43)
+  if (ended.exitCode === WORKER_EXIT.setUp)
     return trouble(
-      `The pods cannot work as they are set up${ended.message === "" ? "" : `: ${end(lastLine(ended.message))}`}`.replace(
-        /\.?$/,
-        ".",
-      ),
-      "Run `autochrome cluster check`, and look at the pod's log.",
+      `The pods cannot work as they are set up${lastWords(ended.message)}`,
+      "Correct that, then go on with the batch; `autochrome cluster check` and the pod's log say more.",
     );
+  if (ended.exitCode === WORKER_EXIT.storage)
+    return trouble(
+      `A pod had trouble with the storage${lastWords(ended.message)}`,
+      "If it lasts, check that pods reach the storage by the address that the settings give them. What is finished stays.",
+    );
+  if (ended.exitCode === 137)
+    return trouble(
+      "A pod was killed before it was done.",
+      "Its photos are tried again. If it happens again, give pods more memory: their node may have run out of it.",
+    );
+  if (ended.exitCode === WORKER_EXIT.stopped)
+    return trouble("A pod was stopped before it was done.", "Its photos are tried again.");
   return trouble(
-    `A pod ended with the code ${ended.exitCode}${ended.message === "" ? "" : `: ${end(lastLine(ended.message))}`}`.replace(
-      /\.?$/,
-      ".",
-    ),
+    `A pod ended with the code ${ended.exitCode}${lastWords(ended.message)}`,
     "Its photos are tried again; its log says more.",
   );
+}
+
+/** Why a Job failed: what it says itself, and what its pods said last. @param pods of each index the last one */
+export function explainEnd(job: JobObject, pods: readonly PodObject[], gpu: string | undefined): Words[] {
+  const isPolicy = job.status.conditions.some(
+    ({ type, reason }) => type === "Failed" && reason === "PodFailurePolicy",
+  );
+  // The others were only stopped with it.
+  const blamed = isPolicy ? pods.find((pod) => exitCodeOf(pod) === WORKER_EXIT.setUp) : undefined;
+  if (blamed !== undefined) return explainPods([blamed], gpu);
+  return [...explainJob(job), ...explainPods(pods, gpu).slice(0, 2)];
+}
+
+/** Of a pod's container, where it has ended. */
+export function exitCodeOf({ status }: PodObject): number | undefined {
+  return status.containerStatuses.flatMap(({ state }) => state.terminated?.exitCode ?? [])[0];
 }
 
 /** What a Job's own conditions say; a Job that goes on has nothing to say. */
@@ -280,13 +315,15 @@ export function explainJob({ status, spec }: JobObject): Words[] {
         ),
       ];
     case "FailedIndexes":
-    case "BackoffLimitExceeded":
+    case "BackoffLimitExceeded": {
+      const parts = indexesOf(status.failedIndexes).length;
       return [
         trouble(
-          `Some parts of the batch failed on the cluster (of ${spec.completions}: ${status.failedIndexes || "all"}); the others are done.`,
+          `${parts === 0 ? "Some" : `${parts} of ${spec.completions}`} parts of the batch failed on the cluster; the others are done.`,
           "Retry the photos that failed.",
         ),
       ];
+    }
     default:
       return [
         trouble(
@@ -301,9 +338,11 @@ export function explainJob({ status, spec }: JobObject): Words[] {
 export function explainEvents(events: readonly EventObject[]): Words[] {
   const words = new Map<string, Words>();
   const time = (event: EventObject) => event.lastTimestamp ?? event.eventTime ?? "";
-  for (const { reason, message, type } of [...events].sort((one, other) =>
-    time(one) < time(other) ? 1 : -1,
-  )) {
+  // What kept pods from being made is past once one was made.
+  const made = events.flatMap((event) => (event.reason === "SuccessfulCreate" ? time(event) : [])).sort();
+  const since = made.at(-1);
+  const current = events.filter((event) => since === undefined || time(event) > since);
+  for (const { reason, message, type } of current.sort((one, other) => (time(one) < time(other) ? 1 : -1))) {
     let said: Words | undefined;
     if (reason === "FailedCreate") said = explainRefusal(message.replace(/^Error creating: /, ""));
     else if (reason === "FailedMount" || reason === "FailedAttachVolume")
@@ -323,7 +362,7 @@ export function explainEvents(events: readonly EventObject[]): Words[] {
         `The cluster does not add a node: ${end(message)}`,
         "Wait for a free node, or raise the largest size of the node pool.",
       );
-    else if (type === "Warning" && reason === "Failed" && /pull/i.test(message))
+    else if (type === "Warning" && reason === "Failed" && /failed to pull/i.test(message))
       said = explainPull(reason, message, /image "([^"]+)"/.exec(message)?.[1] ?? "");
     if (said !== undefined && !words.has(said.message)) words.set(said.message, said);
   }
@@ -353,6 +392,9 @@ export function explainQueue(queue: string, workloads: readonly WorkloadObject[]
   );
 }
 
-function lastLine(text: string): string {
-  return text.trim().split("\n").at(-1) ?? "";
+/** The end of a sentence: what a pod wrote last for people. The lines of its log are for programs. */
+function lastWords(text: string): string {
+  const lines = text.split("\n").map((line) => line.trim());
+  const last = lines.findLast((line) => line !== "" && !/^\{|\}$/.test(line)); // the first one may be cut off
+  return last === undefined ? "." : `: ${end(last)}`;
 }

@@ -22,6 +22,8 @@ export const WORKER_EXIT = {
   badInput: 42,
   /** Nothing can work: wrong model, no GPU, no manifest. The whole Job fails. */
   setUp: 43,
+  /** The storage does not let the pod do its work. Tried again, and no photo is to blame. */
+  storage: 44,
   /** Stopped before the end. */
   stopped: 143,
 } as const;
@@ -37,7 +39,8 @@ export const SPEC_ANNOTATION = "autochrome.io/spec";
 /** What pods are selected by. */
 export const APP_LABEL = "app.kubernetes.io/name";
 export const APP = "autochrome";
-const CONTAINER = "worker";
+/** The one container of a pod that is ours. */
+export const CONTAINER = "worker";
 /** Key in the Secret. */
 export const STORE_KEY = "store";
 
@@ -178,7 +181,11 @@ export function labelsFor({
 }
 
 /** The Secret that the pods read the way to the store from. Owned by the Job: it goes when the Job goes. */
-export function secretFor(submission: Submission, jobUid: string, store: string): object {
+export function secretFor(
+  submission: Pick<Submission, "install" | "batch" | "attempt">,
+  jobUid: string,
+  store: string,
+): object {
   const name = jobName(submission);
   return {
     apiVersion: "v1",

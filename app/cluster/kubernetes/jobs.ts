@@ -2,6 +2,7 @@
 //
 // Owns: the calls that change something. Each may be repeated at any time, after a crash too, with the same outcome.
 // Must never: tell from a Job whether a photo is done; the store knows that.
+import { setTimeout as sleep } from "node:timers/promises";
 import { AutochromeError } from "../../kernel/index.ts";
 import type { Answer, Cluster } from "./connect.ts";
 import {
@@ -15,8 +16,14 @@ import {
   type Submission,
   secretFor,
 } from "./job-spec.ts";
-import { indexesOf, itemsOf, type JobObject, jobSchema, pathOf } from "./objects.ts";
+import { indexesOf, itemsOf, type JobObject, jobSchema, pathOf, podSchema } from "./objects.ts";
 import { refusal } from "./refusals.ts";
+
+/** As long as pods have to stop in, and something. */
+const LONGEST_STOP_MS = 60_000;
+const STOP_LOOK_MS = 500;
+
+const OVER: ReadonlySet<string> = new Set(["Succeeded", "Failed"]);
 
 type Signal = { readonly signal?: AbortSignal | undefined };
 
@@ -26,6 +33,8 @@ export type JobState = "queued" | "suspended" | "running" | "complete" | "failed
 export interface JobFacts {
   readonly name: string;
   readonly uid: string;
+  /** As in its label. */
+  readonly batch: string;
   readonly attempt: number;
   readonly state: JobState;
   /** Indexes that ended well, as the Job has counted so far. */
@@ -76,6 +85,27 @@ export async function submitJob(
   return { ...factsOf(found), created };
 }
 
+/**
+ * Gives a Job that goes on its Secret anew: whoever started it may have been stopped in between, and its pods wait.
+ * @returns false where there is no such Job any more, or nothing more comes of it
+ */
+export async function renewKey(
+  cluster: Cluster,
+  submission: Pick<Submission, "install" | "batch" | "attempt">,
+  store: string,
+  { signal }: Signal = {},
+): Promise<boolean> {
+  const path = pathOf("jobs", cluster.namespace, jobName(submission));
+  const present = await cluster.ask({ verb: "get", resource: "jobs", path, signal });
+  if (present.status === 404) return false;
+  if (!isDone(present)) throw refusal(present, "find the Job", cluster.namespace);
+  const job = parsed(present.body);
+  if (["complete", "failed"].includes(factsOf(job).state)) return false;
+  const secret = await putSecret(cluster, submission, job.metadata.uid, store, signal);
+  if (!isDone(secret)) throw refusal(secret, "give the pods their key to the storage", cluster.namespace);
+  return true;
+}
+
 /** The Jobs of a batch, by attempt. */
 export async function findJobs(
   cluster: Cluster,
@@ -88,6 +118,20 @@ export async function findJobs(
     signal,
   );
   return jobs.map(factsOf).sort((one, other) => one.attempt - other.attempt);
+}
+
+/** All Jobs that an installation has on the cluster, oldest first. */
+export async function listInstalled(
+  cluster: Cluster,
+  install: string,
+  { signal }: Signal = {},
+): Promise<JobFacts[]> {
+  const { jobs } = await listJobs(cluster, installSelector(install), signal);
+  return jobs
+    .map(factsOf)
+    .sort(
+      (one, other) => Date.parse(one.createdAt) - Date.parse(other.createdAt) || one.attempt - other.attempt,
+    );
 }
 
 /**
@@ -108,6 +152,28 @@ export async function cancelJob(cluster: Cluster, name: string, { signal }: Sign
 }
 
 /**
+ * Waits until no pod of a batch runs any more. Not for ever: one whose node went away never says so, and who may not see pods
+ * is not held up.
+ */
+export async function untilStopped(cluster: Cluster, batch: string, { signal }: Signal = {}): Promise<void> {
+  for (const end = Date.now() + LONGEST_STOP_MS; ; await sleep(STOP_LOOK_MS, undefined, { signal })) {
+    const answer = await cluster.ask({
+      verb: "list",
+      resource: "pods",
+      path: pathOf("pods", cluster.namespace),
+      query: {
+        labelSelector: `${APP_LABEL}=${APP},${LABELS.batch}=${labelValue(batch)}`,
+        fieldSelector: "status.phase!=Succeeded,status.phase!=Failed",
+        limit: "1",
+      },
+      signal,
+    });
+    const running = itemsOf(podSchema, answer.body).filter(({ status: { phase } }) => !OVER.has(phase));
+    if (!isDone(answer) || running.length === 0 || Date.now() > end) return;
+  }
+}
+
+/**
  * Removes Jobs of this installation that nobody needs any more.
  * @param olderThanMs by the server's clock
  * @param isNeeded whether a batch of that name (as in its label) still wants the Job
@@ -125,8 +191,7 @@ export async function deleteOrphans(
     readonly isNeeded: (batch: string, attempt: number) => boolean;
   },
 ): Promise<string[]> {
-  const selector = `${APP_LABEL}=${APP},${LABELS.install}=${labelValue(install)}`;
-  const { jobs, serverTime } = await listJobs(cluster, selector, signal);
+  const { jobs, serverTime } = await listJobs(cluster, installSelector(install), signal);
   const removed: string[] = [];
   for (const { metadata } of jobs) {
     const age = serverTime - Date.parse(metadata.creationTimestamp ?? "");
@@ -172,6 +237,7 @@ export function factsOf({ metadata, spec, status }: JobObject): JobFacts {
   return {
     name: metadata.name,
     uid: metadata.uid,
+    batch: metadata.labels[LABELS.batch] ?? "",
     attempt: attemptOf(metadata.labels),
     state: stateOf({ metadata, spec, status }),
     completed: indexesOf(status.completedIndexes),
@@ -225,7 +291,7 @@ async function existing(
 /** Makes the Secret, or gives the one from an earlier call the new content and this Job as its owner. */
 async function putSecret(
   cluster: Cluster,
-  submission: Submission,
+  submission: Parameters<typeof secretFor>[0],
   jobUid: string,
   store: string,
   signal: AbortSignal | undefined,
@@ -242,6 +308,8 @@ async function putSecret(
     if (changed.status !== 404 || attempt === 3) return changed;
   }
 }
+
+const installSelector = (install: string) => `${APP_LABEL}=${APP},${LABELS.install}=${labelValue(install)}`;
 
 async function listJobs(cluster: Cluster, labelSelector: string, signal: AbortSignal | undefined) {
   const answer = await cluster.ask({

@@ -1,6 +1,6 @@
 import { delimiter, join } from "node:path";
 import { expect, test } from "vitest";
-import { readAccess } from "./kubeconfig.ts";
+import { listContexts, readAccess } from "./kubeconfig.ts";
 import { kubeconfigFor, useBench } from "./testing.ts";
 
 const bench = useBench();
@@ -30,6 +30,17 @@ test("files of KUBECONFIG are one: what the first says counts, files that are mi
     server: "https://two.example",
     namespace: "second",
   });
+});
+
+test("the contexts to choose from are those of all files, each once; none without a kubeconfig", async () => {
+  const list = [await bench.write("a", one), await bench.write("b", two), await bench.write("c", one)];
+  expect(await listContexts({}, { KUBECONFIG: list.join(delimiter) })).toEqual({
+    contexts: ["one", "two"],
+    current: "one",
+  });
+  expect(await listContexts({}, { HOME: join(bench.folder, "nobody") })).toEqual({ contexts: [] });
+  const missing = { kubeconfig: join(bench.folder, "none") };
+  await expect(listContexts(missing)).rejects.toMatchObject({ code: "usage" });
 });
 
 test("a context may take its cluster and user from another file", async () => {

@@ -89,6 +89,21 @@ export interface Access {
   readonly execConfig: unknown;
 }
 
+/**
+ * The contexts to choose from; none where there is no kubeconfig.
+ * @throws AutochromeError "usage" where it cannot be read or is not valid
+ */
+export async function listContexts(
+  settings: Pick<ClusterSettings, "kubeconfig">,
+  environment: NodeJS.ProcessEnv = process.env,
+): Promise<{ readonly contexts: readonly string[]; readonly current: string | undefined }> {
+  const files = await readFiles(settings, environment);
+  return {
+    contexts: [...new Set(files.flatMap(({ contexts }) => contexts ?? []).map(({ name }) => name))],
+    current: files.map((file) => file["current-context"]).find(Boolean) ?? undefined,
+  };
+}
+
 const IN_CLUSTER = "/var/run/secrets/kubernetes.io/serviceaccount";
 
 /**
@@ -101,9 +116,7 @@ export async function readAccess(
   environment: NodeJS.ProcessEnv = process.env,
 ): Promise<Access> {
   const paths = filesOf(settings, environment);
-  const files = [];
-  for (const path of paths)
-    if (settings.kubeconfig !== undefined || existsSync(path)) files.push(await readFile(path));
+  const files = await readFiles(settings, environment);
   // Of what several files say, the first one counts.
   const clusters = files.flatMap(({ clusters }) => clusters ?? []);
   const contexts = files.flatMap(({ contexts }) => contexts ?? []);
@@ -177,6 +190,17 @@ function filesOf({ kubeconfig }: ClusterSettings, environment: NodeJS.ProcessEnv
   const listed = (environment.KUBECONFIG ?? "").split(delimiter).filter((path) => path !== "");
   if (listed.length > 0) return listed.map((path) => resolve(path));
   return [join(environment.HOME || environment.USERPROFILE || homedir(), ".kube", "config")];
+}
+
+/** Of a list, files that are missing do not count; one that was named has to be there. */
+async function readFiles(
+  settings: ClusterSettings,
+  environment: NodeJS.ProcessEnv,
+): Promise<z.infer<typeof fileSchema>[]> {
+  const files = [];
+  for (const path of filesOf(settings, environment))
+    if (settings.kubeconfig !== undefined || existsSync(path)) files.push(await readFile(path));
+  return files;
 }
 
 async function readFile(path: string): Promise<z.infer<typeof fileSchema>> {

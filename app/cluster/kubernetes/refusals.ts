@@ -66,6 +66,15 @@ export function explainRefusal(message: string): Words {
       `The cluster does not have the ${lacking[1] ? "priority class" : lacking[2] ? "runtime class" : "service account"} ${lacking[1] ?? lacking[2] ?? lacking[3]}.`,
       "Correct it in the settings.",
     );
+  if (
+    /dial tcp|connection refused|timeout|deadline exceeded|EOF|etcdserver|kube-system:\S+ cannot/.test(
+      message,
+    )
+  )
+    return waiting(
+      "The cluster cannot make pods just now: its own parts do not reach or know each other.",
+      "Wait: it tries again by itself. If it lasts, tell who runs the cluster.",
+    );
   return trouble(
     `The cluster does not take our pods: ${end(message)}`,
     "Ask who runs the cluster, or correct the settings.",

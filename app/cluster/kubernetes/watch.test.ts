@@ -122,6 +122,60 @@ test("a Job that somebody deleted is gone", async () => {
   expect(await followed).toMatchObject({ state: "gone", words: [{ kind: "trouble" }] });
 });
 
+test("a Job is not gone because something on the way does not find it", async () => {
+  const cluster = await bench.connect();
+  await start(cluster);
+  const followed = follow(cluster);
+  await seenView({ state: "queued", reachable: true });
+  bench.api.mischief = ({ path }) => (path === PATH ? { status: 404, body: "<html>404</html>" } : undefined);
+  await seenView({ state: "queued", reachable: false });
+  bench.api.mischief = () => undefined;
+  setStatus(ENDED);
+  expect(await followed).toMatchObject({ state: "complete" });
+});
+
+test("pods of nodes that went for good: the Job is lost, and only when nothing else of it goes on", async () => {
+  const cluster = await bench.connect();
+  await start(cluster);
+  const stuck = (minutesAgo: number) => ({
+    metadata: {
+      ...{ name: "p", labels: { "batch.kubernetes.io/job-name": NAME } },
+      deletionTimestamp: new Date(Date.now() - minutesAgo * 60_000).toISOString(),
+    },
+    status: { phase: "Running" },
+  });
+  const state = async () => (await lookAtJob(cluster, NAME)).state;
+  setStatus({ active: 0, completedIndexes: "0-2" });
+  bench.api.things.set(`${PODS}/p`, stuck(1));
+  expect(await state()).toBe("running");
+  bench.api.things.set(`${PODS}/p`, stuck(10));
+  expect(await follow(cluster)).toMatchObject({ state: "lost", isOver: true, words: [{ kind: "trouble" }] });
+  setStatus({ active: 1, completedIndexes: "0-2" });
+  expect(await state()).toBe("running");
+});
+
+test("of a Job that failed each index has its own last words", async () => {
+  const cluster = await bench.connect();
+  await start(cluster);
+  const reason = "FailedIndexes";
+  setStatus({ failedIndexes: "1-2", conditions: [{ type: "Failed", status: "True", reason }] });
+  for (const [index, code] of [
+    ["1", 137],
+    ["2", 1],
+  ] as const)
+    bench.api.things.set(`${PODS}/${index}`, {
+      metadata: {
+        ...{ name: index, labels: { "batch.kubernetes.io/job-name": NAME } },
+        annotations: { "batch.kubernetes.io/job-completion-index": index },
+      },
+      status: { phase: "Failed", containerStatuses: [{ state: { terminated: { exitCode: code } } }] },
+    });
+  expect(await lookAtJob(cluster, NAME)).toMatchObject({
+    ...{ state: "failed", isOver: true, failed: [1, 2] },
+    lastWords: { 1: "A pod was killed before it was done.", 2: "A pod ended with the code 1." },
+  });
+});
+
 test("following ends with its signal", async () => {
   const cluster = await bench.connect();
   await start(cluster);

@@ -5,8 +5,9 @@
 // Must never: end because the cluster cannot be reached, or ask more often for more photos.
 import { setTimeout as sleep } from "node:timers/promises";
 import { AutochromeError } from "../../kernel/index.ts";
-import type { Cluster } from "./connect.ts";
-import { explainEvents, explainJob, explainPods, explainQueue } from "./explain.ts";
+import type { Answer, Cluster } from "./connect.ts";
+import { exitCodeOf, explainEnd, explainEvents, explainPod, explainPods, explainQueue } from "./explain.ts";
+import { WORKER_EXIT } from "./job-spec.ts";
 import { factsOf, isDone, type JobFacts } from "./jobs.ts";
 import {
   eventSchema,
@@ -20,10 +21,17 @@ import {
 import { refusal, trouble, type Words, waiting } from "./refusals.ts";
 
 export interface JobView {
-  readonly state: JobFacts["state"] | "gone";
+  /** "lost": all that is left of it are pods on nodes that went away. It waits for them as long as those are known. */
+  readonly state: JobFacts["state"] | "gone" | "lost";
+  /** Nothing more comes of it. */
+  readonly isOver: boolean;
   /** Indexes, as the Job has counted. Hints: the store has the truth. */
   readonly completed: readonly number[];
   readonly failed: readonly number[];
+  /** Of a Job that failed: indexes whose last pod ended because of the storage. Their photos are not to blame. */
+  readonly withoutStorage: readonly number[];
+  /** Of a Job that failed: by index what there is to say of its last pod. */
+  readonly lastWords: Readonly<Record<number, string>>;
   readonly total: number;
   /** Pods that wait or run. */
   readonly active: number;
@@ -49,11 +57,19 @@ export interface FollowOptions {
   readonly leastMs?: number;
 }
 
+const NOTHING: Omit<JobView, "state" | "reachable"> = {
+  ...{ isOver: false, completed: [], failed: [], withoutStorage: [], lastWords: {} },
+  ...{ total: 0, active: 0, reason: "", words: [] },
+};
+
 /** How long a watch is asked for. Short: one that a firewall cut without a word is not waited for any longer. */
 const WATCH_SECONDS = 60;
 
+/** Past the end of its grace period a pod of a node that is there is gone within seconds, in milliseconds. */
+const LOST_MS = 300_000;
+
 /**
- * Follows a Job to its end: "complete", "failed", or "gone" when it is not there any more.
+ * Follows a Job to its end: "complete", "failed", "lost", or "gone" when it is not there any more.
  * Asks at most for the Job, its unfinished pods, and one more list where nothing runs, whatever the number of photos.
  * Trouble with the cluster, rights and credentials included, is told by `onChange`, and ends nothing.
  * @throws the signal's reason
@@ -70,14 +86,14 @@ export async function followJob(cluster: Cluster, name: string, options: FollowO
       const view = await look(cluster, name, gpu, signal).catch((thrown): JobView => {
         signal.throwIfAborted();
         if (!(thrown instanceof AutochromeError)) throw thrown;
-        const none = { state: "queued", completed: [], failed: [], total: 0, active: 0, reason: "" } as const;
+        const none = { ...NOTHING, state: "queued" } as const;
         const words = trouble(thrown.message, `${thrown.next} The batch goes on there meanwhile.`);
         return { ...(last ?? none), words: [words], reachable: false };
       });
       failures = view.reachable ? 0 : failures + 1;
       if (JSON.stringify(view) !== JSON.stringify(last)) onChange(view);
       last = view;
-      if (view.reachable && ["complete", "failed", "gone"].includes(view.state)) return view;
+      if (view.reachable && view.isOver) return view;
       const wait = Math.min(longestMs, everyMs * 2 ** Math.min(failures, 10)) * (0.8 + Math.random() * 0.4);
       await sleep(leastMs, undefined, { signal });
       await bell.wait(Math.max(0, wait - leastMs), signal);
@@ -114,9 +130,9 @@ async function look(
     path: pathOf("jobs", namespace, name),
     ...common,
   });
-  if (answer.status === 404)
+  if (isMissing(answer))
     return {
-      ...{ state: "gone", completed: [], failed: [], total: 0, active: 0, reason: "", reachable: true },
+      ...{ ...NOTHING, state: "gone", isOver: true, reachable: true },
       words: [
         trouble(
           "The batch's Job is not on the cluster any more.",
@@ -128,10 +144,11 @@ async function look(
   const job = jobSchema.parse(answer.body);
   const { state, completed, failed, total, active, queue, uid } = factsOf(job);
   const reason = job.status.conditions.find(({ type, status }) => type === "Failed" && status === "True");
-  const view = { state, completed, failed, total, active, reason: reason?.reason ?? "", reachable: true };
-  if (state === "complete") return { ...view, words: [] };
-  // Finished pods would make the answer grow with the batch. "0": what the server has at hand is new enough.
-  const podsWhere = async (phase: string) =>
+  const known = { state, completed, failed, total, active, reason: reason?.reason ?? "", reachable: true };
+  const view = { ...NOTHING, ...known };
+  if (state === "complete") return { ...view, isOver: true };
+  // Finished pods would make the answer grow with the batch. Version "0": what the server has at hand is new enough.
+  const podsWhere = async (phase: string, version: Record<string, string>) =>
     itemsOf(
       podSchema,
       await list(
@@ -141,14 +158,19 @@ async function look(
         {
           labelSelector: `batch.kubernetes.io/job-name=${name}`,
           fieldSelector: `status.phase${phase}`,
-          ...{ limit: String(MOST_PODS), resourceVersion: "0" },
+          ...{ limit: String(MOST_PODS), ...version },
         },
         common,
       ),
     );
   if (state === "failed") {
-    const last = explainPods(latestOf(await podsWhere("=Failed")), gpu);
-    return { ...view, words: [...explainJob(job), ...last.slice(0, 2)] };
+    const pods = latestOf(await podsWhere("=Failed", {}));
+    const withoutStorage = pods.filter((pod) => exitCodeOf(pod) === WORKER_EXIT.storage).map(indexOf);
+    const said = pods.map((pod) => [indexOf(pod), explainPod(pod, gpu)?.message] as const);
+    const lastWords = Object.fromEntries(
+      said.flatMap(([index, words]) => (words === undefined ? [] : [[index, words]])),
+    );
+    return { ...view, isOver: true, withoutStorage, lastWords, words: explainEnd(job, pods, gpu) };
   }
   if (state === "suspended")
     return {
@@ -164,7 +186,18 @@ async function look(
     }
     return { ...view, words: [explainQueue(queue, itemsOf(workloadSchema, workloads))] };
   }
-  const pods = await podsWhere("!=Succeeded");
+  const pods = await podsWhere("!=Succeeded", { resourceVersion: "0" });
+  const unended = pods.filter(({ status }) => status.phase !== "Failed");
+  if (active === 0 && unended.length > 0 && unended.every((pod) => isLost(pod, answer.serverTime)))
+    return {
+      ...{ ...view, state: "lost", isOver: true },
+      words: [
+        trouble(
+          "The nodes that the batch's last pods were on went away and do not come back.",
+          "What is finished is in the storage; the rest can be started again.",
+        ),
+      ],
+    };
   const words = explainPods(latestOf(pods), gpu);
   const isRunning = pods.some(({ status }) => status.phase === "Running");
   if (words.length > 0 || isRunning) return { ...view, words };
@@ -188,6 +221,20 @@ async function look(
   };
 }
 
+const INDEX = "batch.kubernetes.io/job-completion-index";
+
+const indexOf = ({ metadata }: PodObject) => Number(metadata.annotations[INDEX]);
+
+/** Whether its node should have ended it long ago and has not said so. */
+function isLost({ metadata }: PodObject, serverTime: number): boolean {
+  return serverTime - Date.parse(metadata.deletionTimestamp ?? "") > LOST_MS; // false where it was not to end
+}
+
+/** Whether it is the Job that is not there, said by the API server itself and not by something on the way to it. */
+function isMissing({ status, body }: Answer): boolean {
+  return status === 404 && /"reason":"NotFound"/.test(JSON.stringify(body));
+}
+
 /** Pods that are looked at for words. A server that answers from memory may give more. */
 const MOST_PODS = 500;
 
@@ -209,7 +256,7 @@ async function list(
 function latestOf(pods: readonly PodObject[]): PodObject[] {
   const latest = new Map<string, PodObject>();
   for (const pod of pods) {
-    const index = pod.metadata.annotations["batch.kubernetes.io/job-completion-index"] ?? pod.metadata.name;
+    const index = pod.metadata.annotations[INDEX] ?? pod.metadata.name;
     const before = latest.get(index);
     if (
       before === undefined ||

@@ -1,6 +1,8 @@
 // `batch run|list|show|pause|resume|cancel|retry`: the library's queue.
 import {
+  isAboutPlace,
   isOwnerAlive,
+  type Plan,
   queuePhotos,
   runBatch,
   type Selection,
@@ -9,6 +11,7 @@ import {
 import {
   type Batch,
   countItems,
+  countPhotos,
   getBatch,
   type Library,
   listBatches,
@@ -17,11 +20,12 @@ import {
   retryFailed,
   setBatchState,
 } from "../../../app/catalogue/index.ts";
-import type { Config } from "../../../app/kernel/index.ts";
+import { type Config, toErrorRecord } from "../../../app/kernel/index.ts";
 import { createEngine, type Engine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { duration, type Output, printable } from "../output.ts";
+import { placeFor } from "../place.ts";
 import { type PlanFlags, planFrom } from "../plan.ts";
 import { reportItem, type Tally, tallySentence } from "../report.ts";
 import { isSuggestionWished, suggestedPlan } from "../suggested.ts";
@@ -40,12 +44,7 @@ export interface BatchRunFlags extends PlanFlags, LibraryFlag, DeviceFlag {
   readonly photo?: readonly string[];
   readonly all?: boolean;
   readonly priority?: number;
-  readonly on?: "auto" | "local" | "cluster";
-}
-
-/** auto is this computer: whether a cluster is worth the way is for its user to say. */
-function placeOf(on: BatchRunFlags["on"]): string {
-  return on === "cluster" ? "cluster" : "local";
+  readonly on?: string;
 }
 
 /** Opens the library, does the work, closes everything. */
@@ -70,10 +69,20 @@ export function batchRun(flags: BatchRunFlags, output: Output): Promise<number> 
         : flags.album !== undefined
           ? { album: flags.album }
           : {};
-    const how = { executor: placeOf(flags.on), priority: flags.priority ?? 0 };
-    const batch = isSuggestionWished(engine, flags)
-      ? await queueSuggested(engine, library, selection, flags, how, output)
-      : queuePhotos(library, selection, await planFrom(engine.config, flags, "adopt", output.say), how);
+    const photos = flags.photo?.length ?? countPhotos(library, { missing: false, album: flags.album });
+    const howFor = async (plan: Plan, each: number) => {
+      const executor = await placeFor(engine, flags.on ?? "auto", plan, photos * each, output.say);
+      await engine.executorFor(executor); // what is not set up is told before anything is queued
+      return { executor, priority: flags.priority ?? 0 };
+    };
+    let batch: Batch;
+    if (isSuggestionWished(engine, flags)) {
+      const suggested = await suggestedPlan(engine, flags, "adopt", output.say);
+      batch = await queueSuggested(library, selection, suggested, await howFor(suggested.plan, 1), output);
+    } else {
+      const plan = await planFrom(engine.config, flags, "adopt", output.say);
+      batch = queuePhotos(library, selection, plan, await howFor(plan, plan.variants.length));
+    }
     output.line({ batch: batch.id });
     output.say(`Batch ${batch.id}`);
     return runQueued(engine, library, batch.id, output);
@@ -82,16 +91,14 @@ export function batchRun(flags: BatchRunFlags, output: Output): Promise<number> 
 
 /** Looks at every photo before anything is queued, so that each gets its preset. */
 async function queueSuggested(
-  engine: Engine,
   library: Library,
   selection: Selection,
-  flags: BatchRunFlags,
+  { plan, choose }: Awaited<ReturnType<typeof suggestedPlan>>,
   how: { readonly executor: string; readonly priority: number },
   output: Output,
 ): Promise<Batch> {
   const interrupt = listenForInterrupt(output);
   try {
-    const { plan, choose } = await suggestedPlan(engine, flags, "adopt", output.say);
     const photos = [...selectPhotos(library, selection)];
     const chosen = new Map<string, number>();
     for (const { id, path } of photos) {
@@ -132,11 +139,11 @@ export async function runQueued(
   id: string,
   output: Output,
 ): Promise<number> {
-  const interrupt = listenForInterrupt(output);
+  const executor = await engine.executorFor(getBatch(library.db, id).executor);
+  const interrupt = listenForInterrupt(output, executor.goesOnAlone);
   const started = Date.now();
   const tally: Tally = { done: 0, failed: 0, skipped: 0 };
   try {
-    const executor = await engine.executorFor(getBatch(library.db, id).executor);
     const counts = await runBatch({
       library,
       executor,
@@ -157,6 +164,11 @@ export async function runQueued(
       return EXIT.interrupted;
     }
     return tally.failed > 0 ? EXIT.failed : EXIT.ok;
+  } catch (thrown) {
+    if (isAboutPlace(toErrorRecord(thrown))) {
+      output.say(`Photos that are not done wait in the queue. Go on with: autochrome batch resume ${id}`);
+    }
+    throw thrown;
   } finally {
     interrupt.release();
   }

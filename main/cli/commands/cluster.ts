@@ -1,55 +1,25 @@
 // `cluster check|clean`: what a batch needs of the configured cluster, one line each; and what is left of old ones.
 import { listBatches } from "../../../app/catalogue/index.ts";
-import {
-  type Cluster,
-  checkCluster,
-  deleteOrphans,
-  labelValue,
-  type StoreCheck,
-} from "../../../app/cluster/index.ts";
-import { AutochromeError, type Config, loadConfig } from "../../../app/kernel/index.ts";
-import { clusterOf, installId, proxiedService, storeOf } from "../cluster.ts";
+import { deleteOrphans, labelValue } from "../../../app/cluster/index.ts";
+import { AutochromeError, loadConfig } from "../../../app/kernel/index.ts";
+import { clusterOf, examineCluster, installId, storeOf } from "../cluster.ts";
 import { createEngine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
 import { type Output, printable } from "../output.ts";
 
 export async function clusterCheck(output: Output): Promise<number> {
-  const config = loadConfig();
-  const cluster = await clusterOf(config, 3); // somebody waits for the answer
-  try {
-    const storage = await checkStorage(config, cluster);
-
-    const findings = await checkCluster(cluster, {
-      image: config.clusterImage,
-      gpu: config.clusterGpu === "none" ? undefined : config.clusterGpu,
-      queue: config.clusterQueue,
-      storage,
-      proxied: proxiedService(config),
-    });
-    for (const finding of findings) {
-      output.line(finding);
-      output.result(`${finding.ok ? "✓" : "✗"} ${finding.about}: ${printable(finding.found)}`);
-      if (finding.next !== undefined) output.result(`    ${printable(finding.next)}`);
-    }
-    const problems = findings.filter(({ ok }) => !ok).length;
-    output.summary(
-      { findings: findings.length, problems, context: cluster.context, namespace: cluster.namespace },
-      problems === 0 ? "The cluster is ready for batches." : `${problems} to look at.`,
-    );
-    return problems === 0 ? EXIT.ok : EXIT.failed;
-  } finally {
-    await cluster.close();
+  const { findings, context, namespace } = await examineCluster(loadConfig());
+  for (const finding of findings) {
+    output.line(finding);
+    output.result(`${finding.ok ? "✓" : "✗"} ${finding.about}: ${printable(finding.found)}`);
+    if (finding.next !== undefined) output.result(`    ${printable(finding.next)}`);
   }
-}
-
-async function checkStorage(config: Config, cluster: Cluster): Promise<StoreCheck> {
-  try {
-    const store = await storeOf(config, cluster);
-    return await store.check().finally(() => store.close());
-  } catch (thrown) {
-    if (!(thrown instanceof AutochromeError)) throw thrown;
-    return { ok: false, message: thrown.message, next: thrown.next };
-  }
+  const problems = findings.filter(({ ok }) => !ok).length;
+  output.summary(
+    { findings: findings.length, problems, context, namespace },
+    problems === 0 ? "The cluster is ready for batches." : `${problems} to look at.`,
+  );
+  return problems === 0 ? EXIT.ok : EXIT.failed;
 }
 
 /**
@@ -57,12 +27,12 @@ async function checkStorage(config: Config, cluster: Cluster): Promise<StoreChec
  * storage for so many days. Without a kubeconfig, as in the cluster itself, only files.
  */
 export async function clusterClean(
-  flags: { readonly olderThanDays: number; readonly library?: string },
+  flags: { readonly days: number; readonly library?: string },
   output: Output,
 ): Promise<number> {
   const engine = createEngine({ library: flags.library });
   const { config } = engine;
-  const olderThanMs = flags.olderThanDays * 24 * 3_600_000;
+  const olderThanMs = flags.days * 24 * 3_600_000;
   const cluster = await clusterOf(config, 3).catch((thrown: unknown) => {
     if (thrown instanceof AutochromeError && thrown.code === "usage") return undefined;
     throw thrown;

@@ -1,22 +1,9 @@
 // `export`: versions out of the library, as files of their own.
-import { mkdir } from "node:fs/promises";
-import { extname, join, parse, resolve } from "node:path";
-import {
-  chosenVersion,
-  type Library,
-  type Photo,
-  photosOf,
-  type Version,
-} from "../../../app/catalogue/index.ts";
-import { extensionFor, type OutputFormat } from "../../../app/imaging/index.ts";
-import {
-  copyAtomically,
-  createNames,
-  portableName,
-  toErrorRecord,
-  writeAtomically,
-} from "../../../app/kernel/index.ts";
-import { createEngine, type Engine } from "../engine.ts";
+import { resolve } from "node:path";
+import { exportPhotos } from "../../../app/batches/index.ts";
+import { photosOf } from "../../../app/catalogue/index.ts";
+import type { OutputFormat } from "../../../app/imaging/index.ts";
+import { createEngine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
 import { listenForInterrupt } from "../interrupt.ts";
 import { type Output, printable } from "../output.ts";
@@ -35,34 +22,29 @@ export async function exportVersions(flags: ExportFlags, output: Output): Promis
   const interrupt = listenForInterrupt(output);
   try {
     const library = await engine.library();
-    const out = resolve(flags.out);
-    await mkdir(out, { recursive: true });
-    const names = createNames();
-    let exported = 0;
-    let failed = 0;
-    let without = 0;
-    const selection = flags.album === undefined ? {} : { album: flags.album };
-    for (const photo of photosOf(library, selection)) {
-      if (interrupt.drain.aborted) break;
-      const version = chosenVersion(library.db, photo.id, flags.accepted === true);
-      if (version === undefined) {
-        without++;
-        continue;
-      }
-      const format = flags.format === "same" ? (version.format as OutputFormat) : flags.format;
-      const target = names(join(out, fileName(photo, version, format)));
-      try {
-        await write(engine, library, photo, version, target, flags, format);
-        exported++;
-        output.line({ photo: photo.id, version: version.id, output: target, status: "done" });
-        output.say(printable(target));
-      } catch (thrown) {
-        failed++;
-        const error = toErrorRecord(thrown, photo.path);
-        output.line({ photo: photo.id, version: version.id, output: null, status: "failed", error });
-        output.fail(photo.path, error);
-      }
-    }
+    const { exported, failed, without } = await exportPhotos({
+      library,
+      workers: engine.workers(),
+      photos: photosOf(library, flags.album === undefined ? {} : { album: flags.album }),
+      out: resolve(flags.out),
+      acceptedOnly: flags.accepted === true,
+      format: flags.format,
+      quality: engine.config.quality,
+      sideBySide: flags.sideBySide === true,
+      isMarked: false,
+      signal: interrupt.drain,
+      onPhoto(event) {
+        const { photo, status } = event;
+        if (status === "done") {
+          output.line({ photo: photo.id, version: event.version, output: event.output, status });
+          output.say(printable(event.output));
+        } else if (status === "failed") {
+          const { version, error } = event;
+          output.line({ photo: photo.id, version, output: null, status, error });
+          output.fail(photo.path, error);
+        }
+      },
+    });
     output.summary(
       { exported, failed, without },
       `${exported} exported, ${failed} failed, ${without} without a version.`,
@@ -73,34 +55,4 @@ export async function exportVersions(flags: ExportFlags, output: Output): Promis
     interrupt.release();
     await engine.close();
   }
-}
-
-async function write(
-  engine: Engine,
-  library: Library,
-  photo: Photo,
-  version: Version,
-  target: string,
-  flags: ExportFlags,
-  format: OutputFormat,
-): Promise<void> {
-  const file = join(library.folder, version.file);
-  const { quality } = engine.config;
-  if (flags.sideBySide === true) {
-    await writeAtomically(target, { overwrite: false }, (temporary) =>
-      engine.workers().pairUp(photo.path, file, temporary, format, quality),
-    );
-  } else if (format === version.format) {
-    await copyAtomically(file, target, { overwrite: false });
-  } else {
-    await writeAtomically(target, { overwrite: false }, (temporary) =>
-      engine.workers().convert(file, temporary, format, quality),
-    );
-  }
-}
-
-/** The photo's name with the extension of the version's format, or of the wished one. */
-function fileName(photo: Photo, version: Version, format: OutputFormat): string {
-  const extension = format === version.format ? extname(version.file) : extensionFor(format);
-  return portableName(parse(photo.name).name, extension);
 }

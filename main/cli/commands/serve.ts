@@ -1,4 +1,4 @@
-// `serve`: ComfyUI's interface over HTTP, until somebody stops it.
+// `serve`: the window, the library and ComfyUI's interface over HTTP, until somebody stops it.
 import { once } from "node:events";
 import { mkdir } from "node:fs/promises";
 import { join, resolve } from "node:path";
@@ -6,13 +6,21 @@ import {
   createGate,
   createLogTail,
   createService,
+  isLoopback,
   openFolders,
   type RetentionRules,
   type SecuritySettings,
 } from "../../../app/api/index.ts";
 import { createPromptQueue } from "../../../app/batches/index.ts";
-import { AutochromeError, type Config, createLogger, sweepLeftovers } from "../../../app/kernel/index.ts";
+import {
+  AutochromeError,
+  type Config,
+  createLogger,
+  isSetting,
+  sweepLeftovers,
+} from "../../../app/kernel/index.ts";
 import { createGraphCache } from "../../../app/workflow/index.ts";
+import { openDesk } from "../../desk.ts";
 import { createEngine } from "../engine.ts";
 import { EXIT } from "../exit.ts";
 import type { Output } from "../output.ts";
@@ -25,15 +33,21 @@ export interface ServeFlags {
   readonly data?: string;
   readonly library?: string;
   readonly cors?: string[];
+  readonly untilStdinCloses?: boolean;
 }
 
 /** Bytes of pictures between nodes that are kept for the next prompt. */
 const CACHE_BYTES = 512 * 1024 * 1024;
+/** Whoever started the service is gone: nobody waits longer than this for it to end in order. */
+const ORPHAN_MS = 10_000;
 
-export async function serve(flags: ServeFlags, output: Output): Promise<number> {
+export async function serve(
+  { untilStdinCloses = false, ...flags }: ServeFlags,
+  output: Output,
+): Promise<number> {
   const engine = createEngine(flags);
   const { config } = engine;
-  const stopped = untilStopped();
+  const stopped = untilStopped(untilStdinCloses);
   const tail = createLogTail(process.stderr);
   const log = createLogger(config.logLevel, tail.stream);
   try {
@@ -53,6 +67,8 @@ export async function serve(flags: ServeFlags, output: Output): Promise<number> 
       cache,
       log,
     });
+    const given = Object.keys(flags).filter(isSetting);
+    const desk = await openDesk({ engine, log, isLocal: isLoopback(config.host), given });
     try {
       const service = await createService({
         world,
@@ -61,6 +77,7 @@ export async function serve(flags: ServeFlags, output: Output): Promise<number> 
         gate,
         host: config.host,
         frontEnd: config.frontEnd,
+        desk,
         uploadMaxBytes: Math.round(config.uploadMaxMb * 1e6),
         blobMaxBytes: Math.round(config.blobMaxGb * 1e9),
         retention: retentionOf(config),
@@ -69,7 +86,7 @@ export async function serve(flags: ServeFlags, output: Output): Promise<number> 
       });
       try {
         const url = await service.listen(config.port);
-        output.line({ url, data: folders.root, library: engine.libraryFolder });
+        output.line({ listening: url, url, data: folders.root, library: engine.libraryFolder });
         output.say(`Autochrome answers at ${url} (Ctrl-C stops it). Files are in ${folders.root}.`);
         await stopped;
         output.say("Stopping; prompts that wait or run go on with the next start.");
@@ -77,6 +94,7 @@ export async function serve(flags: ServeFlags, output: Output): Promise<number> 
         await service.close();
       }
     } finally {
+      await desk.close();
       await queue.close();
       await cache.clear();
     }
@@ -87,9 +105,18 @@ export async function serve(flags: ServeFlags, output: Output): Promise<number> 
   }
 }
 
-/** The first signal ends the service in order, a second one at once. */
-async function untilStopped(): Promise<void> {
-  await Promise.race([once(process, "SIGINT"), once(process, "SIGTERM")]);
+/** The first signal ends the service in order, a second one at once; so does the end of whoever holds our stdin, if wished. */
+async function untilStopped(untilStdinCloses: boolean): Promise<void> {
+  const ends = [once(process, "SIGINT"), once(process, "SIGTERM")];
+  if (untilStdinCloses) {
+    const { stdin } = process;
+    stdin.resume(); // what it says does not matter
+    const over = Promise.race([once(stdin, "end"), once(stdin, "close")]).catch(() => []);
+    ends.push(over);
+    over.then(() => setTimeout(() => process.exit(EXIT.interrupted), ORPHAN_MS).unref());
+  }
+  await Promise.race(ends);
+  if (untilStdinCloses) process.stdin.pause(); // it would keep the process
   for (const signal of ["SIGINT", "SIGTERM"] as const)
     process.once(signal, () => process.exit(EXIT.interrupted));
 }

@@ -3,7 +3,7 @@ import { resolve } from "node:path";
 import { keepMask, openTuning, queueTuning } from "../../../app/batches/index.ts";
 import { getPhoto, listVersions } from "../../../app/catalogue/index.ts";
 import { writeFileAtomically } from "../../../app/kernel/index.ts";
-import { apiGraphSchema, type TuneSettings } from "../../../app/workflow/index.ts";
+import { apiGraphSchema, colouringNodes, type TuneSettings } from "../../../app/workflow/index.ts";
 import { EXIT } from "../exit.ts";
 import type { Output } from "../output.ts";
 import { type LibraryFlag, runQueued, withEngine } from "./batch.ts";
@@ -61,7 +61,7 @@ export function tune(ids: readonly string[], flags: TuneFlags, output: Output): 
 /** What versions of a photo usually differ in. */
 function settingsOf(workflow: unknown): string {
   const graph = apiGraphSchema.safeParse(workflow).data ?? {};
-  const colouring = Object.values(graph).find((node) => node.class_type === "DDColor-ddcolorize");
+  const [[, colouring] = []] = colouringNodes(graph);
   const { model_size, color_factor } = colouring?.inputs ?? {};
   return colouring === undefined ? "" : `, size ${model_size}, colour × ${color_factor}`;
 }

@@ -1,0 +1,2 @@
+// The frame around the rooms.
+export { Frame } from "./frame.tsx";

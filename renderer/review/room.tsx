@@ -1,0 +1,3 @@
+export function ReviewRoom() {
+  return null;
+}

@@ -1,0 +1,4 @@
+export function ColourDialog({ onClose }: { readonly onClose: () => void }) {
+  void onClose;
+  return null;
+}

@@ -1,0 +1,2 @@
+export { ColourDialog } from "./colour-dialog.tsx";
+export { WorkRoom } from "./room.tsx";

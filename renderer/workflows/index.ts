@@ -1,0 +1,1 @@
+export { WorkflowsRoom } from "./room.tsx";

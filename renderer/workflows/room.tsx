@@ -1,0 +1,3 @@
+export function WorkflowsRoom() {
+  return null;
+}
