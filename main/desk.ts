@@ -12,6 +12,7 @@ import {
   findWorkflow,
   type PlanAnswer,
   type PlanWish,
+  watchFolders,
 } from "../app/api/index.ts";
 import { listContexts } from "../app/cluster/index.ts";
 import type { DeviceReport } from "../app/colorize/index.ts";
@@ -53,9 +54,24 @@ export async function openDesk(options: DeskOptions): Promise<Desk & { close(): 
   const events = createEventBus();
   const jobs = createJobs({ events, log });
   const conductor = createConductor({ library, events, log, executorFor: doors.executorFor });
+  const closing = new AbortController();
+  const desk = {
+    library,
+    surroundings,
+    log,
+    events,
+    jobs,
+    conductor,
+    doors,
+    isLocal,
+    closing: closing.signal,
+  };
+  const watcher = watchFolders(desk);
   return {
-    ...{ library, surroundings, log, events, jobs, conductor, doors, isLocal },
+    ...desk,
     async close() {
+      closing.abort();
+      await watcher.close();
       await jobs.close();
       await conductor.close();
       events.close();

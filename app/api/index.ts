@@ -13,6 +13,7 @@ export {
   findWorkflow,
   type PlanAnswer,
   type PlanWish,
+  watchFolders,
 } from "./library/index.ts";
 export type { Retention, RetentionRules } from "./retention.ts";
 export { createGate, type Gate, isLoopback, type SecuritySettings } from "./security.ts";

@@ -312,6 +312,14 @@ describe("the rate", () => {
     expect(await status("/healthz")).toBe(200);
   });
 
+  it("does not count the library's pictures: a window that scrolls asks for thousands", async () => {
+    await start({ rateLimit: 1 });
+    for (const path of ["/library/photos/x/thumbnail", "/library/versions/x/tiles/0/0/0"]) {
+      for (let i = 0; i < 3; i++) expect(await status(path)).not.toBe(429);
+    }
+    expect([await status("/prompt"), await status("/prompt")]).toEqual([200, 429]);
+  });
+
   it("is limited by key, apart from strangers", async () => {
     await start({ apiKey: KEY, rateLimit: 2 });
     const asked = () => status("/prompt", { "X-API-Key": KEY });

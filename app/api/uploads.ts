@@ -147,7 +147,7 @@ async function receive(request: IncomingMessage, { folders, maxBytes }: UploadOp
 }
 
 /** Feeds the parser to the end, also what nobody wants any more, so that the sender gets to hear the answer. @returns what went wrong */
-function feed(request: IncomingMessage, parser: busboy.Busboy, maxBytes: number): Promise<unknown> {
+export function feed(request: IncomingMessage, parser: busboy.Busboy, maxBytes: number): Promise<unknown> {
   return new Promise((resolve) => {
     let failure: unknown;
     let read = 0;

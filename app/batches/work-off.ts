@@ -63,7 +63,8 @@ export async function workOff(options: WorkOptions): Promise<void> {
     const record = await under.shift()!;
     await store.putBytes(doneKey(chunk.batch, chunk.index, place), bytesOf(record), { signal });
     counts[record.status]++;
-    log.info({ item: record.id, status: record.status }, "photo over");
+    const why = record.status === "failed" ? { error: record.error } : {};
+    log.info({ item: record.id, status: record.status, ...why }, "photo over");
     if (next < last) begin(next++);
   }
 }

@@ -274,7 +274,7 @@ describe.skipIf(missing)(
         run(["cluster", "clean", "--library", other, ...days], here.environment);
       // It may be another computer's of ours: a week is waited.
       expect((await clean()).summary).toMatchObject({ jobs: 0, files: 0 });
-      expect((await clean("--days", "0")).summary).toMatchObject({ jobs: 1 });
+      expect((await clean("--older-than-days", "0")).summary).toMatchObject({ jobs: 1 });
       expect(await jobs()).toBe(0);
       expect(await here.stored("batch", "in", "done", "out", "check")).toEqual([]);
       await expect.poll(() => scene.pods(here.namespace, "Running"), { timeout: 60_000 }).toEqual([]);

@@ -2,7 +2,7 @@
 // the matter.
 import { afterAll, beforeAll, describe, expect, test } from "vitest";
 import { z } from "zod";
-import { listItems } from "../../app/catalogue/index.ts";
+import { countItems, listItems } from "../../app/catalogue/index.ts";
 import { jobName } from "../../app/cluster/index.ts";
 import {
   catchMidBatch,
@@ -19,7 +19,7 @@ import {
 import { type Desk, missingForScenes, type Scene, startScene } from "./scene.ts";
 
 const missing = await missingForScenes();
-const LONG = 300_000;
+const LONG = 600_000;
 
 describe.skipIf(missing)(
   `pods and nodes that end${missing === undefined ? "" : ` (skipped: ${missing})`}`,
@@ -159,7 +159,8 @@ describe.skipIf(missing)(
         await scene.plane.fault({ fault: "nodeGone", node, keepProcesses: true });
         await expectHeard(going.desk, new RegExp(`The node ${node}`));
         going.goOn();
-        await going.over; // its pods' results come all the same
+        const done = () => countItems(going.album.library.db, going.batch).done;
+        await expect.poll(done, SOON).toBe(8); // its pods' results come all the same
         await scene.plane.fault({ fault: "nodeBack", node });
         await expectOver(scene, going);
         await expect.poll(async () => (await listRunning(scene, going.namespace)).length, SOON).toBe(0);

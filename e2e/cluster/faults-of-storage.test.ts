@@ -286,7 +286,11 @@ describe.skipIf(missing)(
             return undefined;
           }),
         );
+        const before = scene.fromHere.seen.length;
         await here.run(desk);
+        const sent = scene.fromHere.seen.slice(before).filter((one) => isPut(one) && isOf("in")(one));
+        expect(sent.length).toBe(PHOTOS + 2);
+        expect(await jobsMade(here.namespace)).toBe(2);
         await here.expectExact(desk);
       });
     });

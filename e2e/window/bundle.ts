@@ -2,6 +2,7 @@
 import { existsSync } from "node:fs";
 import { join } from "node:path";
 import { fileURLToPath } from "node:url";
+import type { BrowserContext } from "playwright";
 import { build } from "vite";
 
 /** Builds the window. @param folder a temporary one @returns the folder that is to be served */
@@ -18,4 +19,15 @@ export async function buildWindow(folder: string): Promise<string> {
 /** A Chromium of this machine. */
 export function findChromium(): string | undefined {
   return ["/usr/bin/chromium", "/usr/bin/chromium-browser", "/usr/bin/google-chrome"].find(existsSync);
+}
+
+/** Gives a context's pages this bundle, while everything else comes from where the page is: the real engine. */
+export async function useBundle(context: BrowserContext, bundle: string): Promise<void> {
+  await context.route(
+    ({ pathname }) => pathname === "/" || pathname.startsWith("/assets/") || pathname === "/icon.svg",
+    (route) => {
+      const { pathname } = new URL(route.request().url());
+      return route.fulfill({ path: join(bundle, pathname === "/" ? "index.html" : pathname) });
+    },
+  );
 }

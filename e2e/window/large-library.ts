@@ -92,11 +92,10 @@ function watch(page: Page, pixelsPerFrame: number, frames: number): Promise<Seen
           top = Math.min(top, box.top);
           bottom = Math.max(bottom, box.bottom);
           if (box.bottom < frame_.top || box.top > frame_.bottom) continue;
-          for (const cell of row.querySelectorAll(".lib-cell")) {
+          for (const cell of row.querySelectorAll<HTMLElement>(".lib-cell")) {
             known.add(cell.id);
             const picture = cell.querySelector("img");
-            const blur = cell.querySelector<HTMLElement>(".lib-cell-blur");
-            if (picture?.complete === true || (blur?.style.backgroundColor ?? "") !== "") continue;
+            if (picture?.complete === true || cell.style.backgroundColor !== "") continue;
             blank.add(cell.id);
           }
         }
@@ -149,7 +148,7 @@ const folder = await mkdtemp(join(tmpdir(), "autochrome-large-"));
 const executablePath = findChromium();
 if (executablePath === undefined) throw new Error("there is no Chromium");
 const standIn = await startStandIn(await buildWindow(folder), count);
-const browser = await chromium.launch({ executablePath, args: ["--no-sandbox"] });
+const browser = await chromium.launch({ executablePath, args: ["--no-sandbox", "--disable-dev-shm-usage"] });
 try {
   const page = await browser.newPage({ viewport: { width: 1920, height: 1080 } });
   const first = await traced(browser, page, folder, async () => {

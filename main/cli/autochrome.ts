@@ -238,8 +238,21 @@ function buildProgram(output: Output, finish: (code: number) => void): Command {
   command("check", "Looks at everything on the cluster that a batch needs; changes nothing.", cluster)
     .addHelpText("after", examples("cluster check", "cluster check --json"))
     .action(async () => finish(await (await import("./commands/cluster.ts")).clusterCheck(output)));
+  command("jobs", "What of this installation is on the cluster, and what it waits for.", cluster).action(
+    async () => finish(await (await import("./commands/cluster-jobs.ts")).clusterJobs(output)),
+  );
+  command("logs", "What the pods of a batch say, in sentences.", cluster)
+    .argument("<batch>", "the batch")
+    .option("--pod <name>", "all lines of this pod")
+    .action(async (batch, flags) =>
+      finish(await (await import("./commands/cluster-jobs.ts")).clusterLogs(batch, flags, output)),
+    );
   command("clean", "Clears away old Jobs and files of batches that are over.", cluster)
-    .addOption(new Option("--days <days>", "older than so many days").argParser(integer(0, 3650)).default(7))
+    .addOption(
+      new Option("--older-than-days <days>", "older than so many days")
+        .argParser(integer(0, 3650))
+        .default(7),
+    )
     .addOption(libraryOption())
     .action(async (flags) =>
       finish(await (await import("./commands/cluster.ts")).clusterClean(flags, output)),

@@ -20,6 +20,6 @@ export function placeOfLink(link: string): string | undefined {
   if (url === null || url.protocol !== `${SCHEME}:`) return undefined;
   const id = url.pathname.slice(1);
   if (url.hostname === "photo" && /^[0-9a-z]{1,40}$/.test(id)) return `#/review/${id}`;
-  const rooms = ["library", "work", "workflows", "settings"];
+  const rooms = ["library", "work"];
   return rooms.includes(url.hostname) && id === "" ? `#/${url.hostname}` : undefined;
 }

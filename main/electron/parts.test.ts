@@ -15,7 +15,7 @@ import { keepPlace, placeFrom } from "./window-place.ts";
 describe("links", () => {
   test("only places of ours come of them, whatever they are", () => {
     expect(placeOfLink("autochrome://photo/01abc")).toBe("#/review/01abc");
-    expect(placeOfLink("autochrome://settings")).toBe("#/settings");
+    expect(placeOfLink("autochrome://work")).toBe("#/work");
     const odd = [
       "autochrome://photo/a/b",
       "autochrome://photo/<b>",
@@ -28,8 +28,7 @@ describe("links", () => {
     fc.assert(
       fc.property(fc.string(), (text) => {
         const place = placeOfLink(`autochrome://${text}`);
-        if (place !== undefined)
-          expect(place).toMatch(/^#\/(review\/[0-9a-z]{1,40}|library|work|workflows|settings)$/);
+        if (place !== undefined) expect(place).toMatch(/^#\/(review\/[0-9a-z]{1,40}|library|work)$/);
       }),
     );
   });

@@ -24,13 +24,14 @@ const environmentSchema = z.object({
 
 /** @returns the exit code */
 export async function work(environment: NodeJS.ProcessEnv = process.env): Promise<number> {
-  const config = loadConfig(environment);
-  const base = createLogger(config.logLevel === "warn" ? "info" : config.logLevel);
+  let base = createLogger("info");
   const stop = new AbortController();
   const onSignal = () => stop.abort();
   process.once("SIGTERM", onSignal);
   process.once("SIGINT", onSignal);
   try {
+    const config = loadConfig(environment);
+    if (config.logLevel !== "warn") base = createLogger(config.logLevel);
     const settings = environmentSchema.parse(environment);
     const [batch = "", attempt = ""] = settings.AUTOCHROME_MANIFEST.split("/");
     const index = settings.JOB_COMPLETION_INDEX;

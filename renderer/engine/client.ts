@@ -133,7 +133,11 @@ export async function call<Name extends RouteName>(name: Name, ask: Ask = {}): P
     method: routes[name].method.toUpperCase(),
     ...(signal === undefined ? {} : { signal }),
     ...(body === undefined ? {} : { body: isRaw ? body : JSON.stringify(body) }),
-    ...(body === undefined || isRaw ? {} : { headers: { "Content-Type": "application/json" } }),
+    headers: {
+      // Sentences of the engine's come in the window's language where it has them.
+      "Accept-Language": document.documentElement.lang,
+      ...(body === undefined || isRaw ? {} : { "Content-Type": "application/json" }),
+    },
   }).catch((cause: unknown) => {
     signal?.throwIfAborted();
     throw new EngineError({ code: "engine-away", message: String(cause), next: "" }, 0);

@@ -6,7 +6,7 @@ import { lazy, type ReactNode, Suspense, useEffect, useMemo, useState } from "re
 import { useTranslation } from "react-i18next";
 import { type Action, listenToKeys, Palette, redo, setOwnKeys, undo, useActions } from "../actions/index.ts";
 import { useConnection, useEngine } from "../engine/index.ts";
-import { goTo, hashOf, notify, type Room, tell, useMemory, usePlace } from "../state/index.ts";
+import { goTo, hashOf, notify, type Room, remember, tell, useMemory, usePlace } from "../state/index.ts";
 import { Button, Icon, type IconName, Progress } from "../style/index.ts";
 import { changeLanguage, systemLanguage } from "../words/index.ts";
 import { ErrorBoundary } from "./error-boundary.tsx";
@@ -17,9 +17,6 @@ const VIEWS: Readonly<Record<Room, ReturnType<typeof lazy>>> = {
   library: lazy(async () => ({ default: (await import("../library/index.ts")).LibraryRoom })),
   review: lazy(async () => ({ default: (await import("../review/index.ts")).ReviewRoom })),
   work: lazy(async () => ({ default: (await import("../work/index.ts")).WorkRoom })),
-  workflows: lazy(async () => ({ default: (await import("../workflows/index.ts")).WorkflowsRoom })),
-  settings: lazy(async () => ({ default: (await import("../settings/index.ts")).SettingsRoom })),
-  welcome: lazy(async () => ({ default: (await import("../first-run/index.ts")).WelcomeRoom })),
 };
 /** The dialog for colouring can be asked for in every room. */
 const ColourDialog = lazy(async () => ({ default: (await import("../work/index.ts")).ColourDialog }));
@@ -28,8 +25,6 @@ const LINKS: readonly { readonly room: Room; readonly icon: IconName; readonly k
   { room: "library", icon: "photos", key: "Ctrl+1" },
   { room: "review", icon: "review", key: "Ctrl+2" },
   { room: "work", icon: "work", key: "Ctrl+3" },
-  { room: "workflows", icon: "nodes", key: "Ctrl+4" },
-  { room: "settings", icon: "settings", key: "Ctrl+," },
 ];
 
 export function Frame() {
@@ -45,7 +40,6 @@ export function Frame() {
   }, [memory.language]);
   useEffect(() => setOwnKeys(memory.keys), [memory.keys]);
   useEffect(listenToKeys, []);
-  useFirstSteps(memory.isSettled);
 
   const actions = useMemo<Action[]>(
     () => [
@@ -58,6 +52,14 @@ export function Frame() {
       },
       { id: "undo", keys: ["Ctrl+Z"], run: () => goThroughHistory(undo, "actions.undone") },
       { id: "redo", keys: ["Ctrl+Shift+Z", "Ctrl+Y"], run: () => goThroughHistory(redo, "actions.redone") },
+      ...(["light", "dark", "system"] as const).map(
+        (theme): Action => ({
+          id: `theme.${theme}`,
+          run: () => remember({ theme }),
+        }),
+      ),
+      { id: "language.en", run: () => remember({ language: "en" }) },
+      { id: "language.zh", run: () => remember({ language: "zh-CN" }) },
       { id: "colour", keys: ["C"], run: () => setColouring(true) },
       ...LINKS.map(
         ({ room, key }): Action => ({
@@ -112,15 +114,6 @@ export function Frame() {
       <Notices />
     </Tooltip.Provider>
   );
-}
-
-/** Where nothing was set up yet, first steps come first, once. */
-function useFirstSteps(isSettled: boolean): void {
-  const library = useEngine("library");
-  const isNew = !isSettled && library.data?.photos === 0;
-  useEffect(() => {
-    if (isNew) goTo({ room: "welcome" });
-  }, [isNew]);
 }
 
 function useTheme(theme: "system" | "light" | "dark"): void {

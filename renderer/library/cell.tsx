@@ -1,7 +1,7 @@
 // One photo in the grid: its picture, what state it is in, its name for those who hear it.
 // Must never: handle clicks and keys; the grid does, for all cells at once.
+import type { TFunction } from "i18next";
 import { memo, useState } from "react";
-import { useTranslation } from "react-i18next";
 import { type PhotoCard, pictures } from "../../app/api/library/contract.ts";
 import { Icon, type IconName } from "../style/index.ts";
 import { colourOf, useBlur } from "./blur.ts";
@@ -30,22 +30,17 @@ export interface CellProps {
   readonly isCurrent: boolean;
   /** Shows the coloured version, where there is one. */
   readonly isColoured: boolean;
+  /** Given, not asked for: hundreds of cells come and go in a second. */
+  readonly t: TFunction;
+  readonly language: string;
 }
 
-export const Cell = memo(function Cell({
-  photo,
-  at,
-  count,
-  left,
-  width,
-  isChosen,
-  isCurrent,
-  isColoured,
-}: CellProps) {
-  const { t, i18n } = useTranslation();
+export const Cell = memo(function Cell(props: CellProps) {
+  const { photo, at, count, left, width, isChosen, isCurrent, t, language } = props;
   const card = useCard(photo);
-  const version = isColoured ? card?.version : undefined;
-  const badge = card === undefined ? undefined : BADGES[card.state];
+  const isFlying = useIsFlying();
+  const [wasSeen, setSeen] = useState(!isFlying);
+  if (!isFlying && !wasSeen) setSeen(true);
   return (
     <div
       id={cellId(photo)}
@@ -55,24 +50,13 @@ export const Cell = memo(function Cell({
       aria-selected={isChosen}
       aria-setsize={count}
       aria-posinset={at + 1}
-      aria-label={card === undefined ? t("library.loadingPhoto") : cellName(card, t, i18n.language)}
+      aria-label={card === undefined ? t("library.loadingPhoto") : cellName(card, t, language)}
       data-at={at}
       {...(isCurrent ? { "data-current": "" } : {})}
-      style={{ left, width }}
+      style={{ left, width, backgroundColor: card?.blur === undefined ? undefined : colourOf(card.blur) }}
       draggable
     >
-      {card === undefined ? null : <Picture key={version ?? ""} card={card} version={version} />}
-      {card === undefined ? null : (
-        <>
-          <span className="lib-cell-foot">
-            <span className="lib-cell-title">{titleOf(card)}</span>
-            {version === undefined ? null : <span className="lib-cell-side">{t("library.coloured")}</span>}
-          </span>
-          {card.rating ? <span className="lib-cell-stars">{"★".repeat(card.rating)}</span> : null}
-        </>
-      )}
-      {card?.isMissing === true ? <Badge icon="warning" kind="missing" /> : null}
-      {card === undefined || badge === undefined ? null : <Badge icon={badge} kind={card.state} />}
+      {card !== undefined && wasSeen ? <Content {...props} card={card} /> : null}
       {isChosen ? (
         <span className="lib-cell-chosen">
           <Icon name="check" size={14} />
@@ -82,8 +66,25 @@ export const Cell = memo(function Cell({
   );
 });
 
-function Badge({ icon, kind }: { readonly icon: IconName; readonly kind: string }) {
-  const { t } = useTranslation();
+/** What is in a cell once it can be looked at. */
+function Content({ card, isColoured, t }: CellProps & { readonly card: PhotoCard }) {
+  const version = isColoured ? card.version : undefined;
+  const badge = BADGES[card.state];
+  return (
+    <>
+      <Picture key={version ?? ""} card={card} version={version} />
+      <span className="lib-cell-foot">
+        <span className="lib-cell-title">{titleOf(card)}</span>
+        {version === undefined ? null : <span className="lib-cell-side">{t("library.coloured")}</span>}
+      </span>
+      {card.rating ? <span className="lib-cell-stars">{"★".repeat(card.rating)}</span> : null}
+      {card.isMissing ? <Badge icon="warning" kind="missing" t={t} /> : null}
+      {badge === undefined ? null : <Badge icon={badge} kind={card.state} t={t} />}
+    </>
+  );
+}
+
+function Badge({ icon, kind, t }: { readonly icon: IconName; readonly kind: string; readonly t: TFunction }) {
   return (
     <span className="lib-badge" data-kind={kind} title={t(`library.states.${kind}`)}>
       <Icon name={icon} size={14} />
@@ -91,12 +92,10 @@ function Badge({ icon, kind }: { readonly icon: IconName; readonly kind: string 
   );
 }
 
+/** The blurred picture, and the sharp one over it when it has come. */
 function Picture({ card, version }: { readonly card: PhotoCard; readonly version: string | undefined }) {
   const [state, setState] = useState<"waiting" | "there" | "broken">("waiting");
-  const isFlying = useIsFlying();
-  const blur = useBlur(state === "there" ? undefined : card.blur);
-  const [wasAsked, setAsked] = useState(!isFlying);
-  if (!isFlying && !wasAsked) setAsked(true);
+  const blur = useBlur(state === "waiting" ? card.blur : undefined);
   if (state === "broken") {
     return (
       <span className="lib-cell-broken">
@@ -106,29 +105,19 @@ function Picture({ card, version }: { readonly card: PhotoCard; readonly version
   }
   return (
     <>
-      <span
-        className="lib-cell-blur"
-        style={
-          state === "there"
-            ? undefined
-            : {
-                backgroundColor: card.blur === undefined ? undefined : colourOf(card.blur),
-                backgroundImage: blur === undefined ? undefined : `url("${blur}")`,
-              }
-        }
+      {blur === undefined ? null : (
+        <span className="lib-cell-blur" style={{ backgroundImage: `url("${blur}")` }} />
+      )}
+      <img
+        alt=""
+        src={version === undefined ? pictures.thumbnail(card.id) : pictures.versionThumbnail(version)}
+        loading="lazy"
+        decoding="async"
+        fetchPriority="low"
+        draggable={false}
+        onLoad={() => setState("there")}
+        onError={() => setState("broken")}
       />
-      {wasAsked ? (
-        <img
-          alt=""
-          src={version === undefined ? pictures.thumbnail(card.id) : pictures.versionThumbnail(version)}
-          loading="lazy"
-          decoding="async"
-          fetchPriority="low"
-          draggable={false}
-          onLoad={() => setState("there")}
-          onError={() => setState("broken")}
-        />
-      ) : null}
     </>
   );
 }

@@ -2,7 +2,9 @@
 //
 // Owns: what is rendered, the keys and the pointer on it, where it is scrolled to. Must never: fetch anything but cards, or
 // walk through all photos while scrolling.
+
 import { useVirtualizer } from "@tanstack/react-virtual";
+import type { TFunction } from "i18next";
 import {
   type DragEvent,
   type KeyboardEvent,
@@ -45,7 +47,7 @@ export interface GridProps {
 }
 
 export function Grid({ layout, query, rowHeight, onOpen }: GridProps) {
-  const { t } = useTranslation();
+  const { t, i18n } = useTranslation();
   const { ids } = layout;
   const scroller = useRef<HTMLDivElement>(null);
   const width = useWidth(scroller) - 2 * MARGIN;
@@ -66,7 +68,7 @@ export function Grid({ layout, query, rowHeight, onOpen }: GridProps) {
     getScrollElement: () => scroller.current,
     estimateSize: (row) => (rows.rowHeight[row] ?? 0) + (rows.heading[row] === -1 ? rows.gap : 0),
     scrollMargin: MARGIN,
-    overscan: 4,
+    overscan: 3,
   });
   useLayoutEffect(() => {
     virtualizer.measure();
@@ -185,6 +187,8 @@ export function Grid({ layout, query, rowHeight, onOpen }: GridProps) {
               current={current}
               isColoured={flip.isColoured}
               flipped={flip.hovered}
+              t={t}
+              language={i18n.language}
             />
           ))}
           <RubberBand box={band.box} />
@@ -203,10 +207,12 @@ interface RowProps {
   readonly current: string | undefined;
   readonly isColoured: boolean;
   readonly flipped: string | undefined;
+  readonly t: TFunction;
+  readonly language: string;
 }
 
-const Row = memo(function Row({ row, rows, layout, chosenIds, current, isColoured, flipped }: RowProps) {
-  const { t } = useTranslation();
+const Row = memo(function Row(props: RowProps) {
+  const { row, rows, layout, chosenIds, current, isColoured, flipped, t, language } = props;
   const style = { top: (rows.top[row] ?? 0) + MARGIN, height: rows.rowHeight[row] ?? 0 };
   const heading = layout.headings[rows.heading[row] ?? -1];
   if (heading !== undefined) {
@@ -231,6 +237,8 @@ const Row = memo(function Row({ row, rows, layout, chosenIds, current, isColoure
           isChosen={chosenIds.has(id)}
           isCurrent={id === current}
           isColoured={isColoured !== (id === flipped)}
+          t={t}
+          language={language}
         />
       ))}
     </div>

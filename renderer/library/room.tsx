@@ -5,7 +5,16 @@ import { useEffect, useMemo, useRef } from "react";
 import { useTranslation } from "react-i18next";
 import type { JobFacts, Layout, PhotoQuery } from "../../app/api/library/contract.ts";
 import { shell, useEngine } from "../engine/index.ts";
-import { currentPlace, goTo, show, tell, useMemory, usePlace } from "../state/index.ts";
+import {
+  currentPlace,
+  currentSelection,
+  goTo,
+  select,
+  show,
+  tell,
+  useMemory,
+  usePlace,
+} from "../state/index.ts";
 import { Icon } from "../style/index.ts";
 import { queryOf, wordsOf } from "./asking.ts";
 import { ask } from "./asks.ts";
@@ -97,6 +106,14 @@ function useWords(): Readonly<Record<string, string>> {
   return query;
 }
 
+/** What is not shown any more is not chosen any more either: nobody would see what a command is about to touch. */
+function keepChosen(shown: readonly string[]): void {
+  const { ids, anchor } = currentSelection();
+  if (ids.size === 0) return;
+  const kept = shown.filter((id) => ids.has(id));
+  if (kept.length < ids.size) select(kept, anchor);
+}
+
 interface Shown {
   readonly layout: Layout | undefined;
   /** Of the query that the layout belongs to: while another is fetched, the last one stays. */
@@ -109,8 +126,12 @@ function useShownLayout(query: PhotoQuery): Shown {
   const name = JSON.stringify(query);
   const last = useRef(name);
   if (!isPlaceholderData) last.current = name;
+  const shownBefore = useRef(name);
   useEffect(() => {
-    if (data !== undefined && !isPlaceholderData) show(query, data.ids);
-  }, [data, isPlaceholderData, query]);
+    if (data === undefined || isPlaceholderData) return;
+    show(query, data.ids);
+    keepChosen(shownBefore.current === name ? data.ids : []);
+    shownBefore.current = name;
+  }, [data, isPlaceholderData, query, name]);
   return { layout: data, name: last.current, error };
 }

@@ -12,8 +12,6 @@ const memorySchema = z.object({
   /** Height of the grid's rows, in pixels. */
   rowHeight: z.number().min(80).max(500).catch(190),
   isDetailsOpen: z.boolean().catch(false),
-  /** First steps were taken. */
-  isSettled: z.boolean().catch(false),
   review: z
     .object({
       mode: z.enum(["slider", "side", "flicker", "lens", "single"]).catch("slider"),

@@ -1,7 +1,7 @@
 // Where in the window one is, as the address says it: #/library?album=…, #/review/ID, so that back, forward and reload work.
 import { useSyncExternalStore } from "react";
 
-export const ROOMS = ["library", "review", "work", "workflows", "settings", "welcome"] as const;
+export const ROOMS = ["library", "review", "work"] as const;
 export type Room = (typeof ROOMS)[number];
 
 export interface Place {

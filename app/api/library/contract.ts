@@ -313,7 +313,8 @@ export const newSessionSchema = z.strictObject({
   note: z.string().max(20_000).default(""),
   photos: z.array(z.string()).max(100_000),
 });
-export const sessionChangeSchema = newSessionSchema.partial();
+/** What is absent stays: so no defaults here. */
+export const sessionChangeSchema = newSessionSchema.extend({ note: z.string().max(20_000) }).partial();
 
 export const exportRequestSchema = z.strictObject({
   out: z.string().min(1).max(4096),

@@ -6,11 +6,15 @@ import { batchRoutes } from "./batch-routes.ts";
 import { computerRoutes } from "./computer-routes.ts";
 import type { Desk } from "./desk.ts";
 import { eventRoutes } from "./events.ts";
+import { exportRoutes } from "./export-routes.ts";
+import { importRoutes } from "./import-routes.ts";
 import { jobRoutes } from "./jobs.ts";
 import { modelRoutes } from "./model-routes.ts";
 import { photoRoutes } from "./photo-routes.ts";
 import { pictureRoutes } from "./picture-routes.ts";
+import { sessionRoutes } from "./session-routes.ts";
 import { settingsRoutes } from "./settings-routes.ts";
+import { versionRoutes } from "./version-routes.ts";
 import { windowStateRoutes } from "./window-state.ts";
 import { workflowRoutes } from "./workflow-routes.ts";
 
@@ -19,6 +23,7 @@ export type { DeviceFacts, Finding } from "./contract.ts";
 export type { Desk, Doors, PlanAnswer, PlanWish } from "./desk.ts";
 export { createEventBus } from "./events.ts";
 export { createJobs } from "./jobs.ts";
+export { watchFolders } from "./watcher.ts";
 export { findWorkflow } from "./workflow-files.ts";
 
 const ALL = [
@@ -28,6 +33,10 @@ const ALL = [
   albumRoutes,
   jobRoutes,
   batchRoutes,
+  importRoutes,
+  exportRoutes,
+  versionRoutes,
+  sessionRoutes,
   workflowRoutes,
   modelRoutes,
   computerRoutes,

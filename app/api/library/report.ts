@@ -78,13 +78,24 @@ async function write(options: ReportOptions, target: string): Promise<void> {
     await file.write(headOf(session, words));
     for (const [index, photo] of photos.entries()) {
       signal.throwIfAborted();
-      await file.write(await entryOf(options, getPhoto(library, photo), folder));
+      const found = photoOf(library, photo);
+      if (found !== undefined) await file.write(await entryOf(options, found, folder));
       report({ done: index + 1, total: photos.length });
     }
     await file.write("</main>\n</body>\n</html>\n");
   } finally {
     await file.close();
     await rm(folder, { recursive: true, force: true });
+  }
+}
+
+/** Undefined where it was removed since the report was begun. */
+function photoOf(library: Library, id: string): Photo | undefined {
+  try {
+    return getPhoto(library, id);
+  } catch (thrown) {
+    if (thrown instanceof AutochromeError && thrown.code === "not-found") return undefined;
+    throw thrown;
   }
 }
 

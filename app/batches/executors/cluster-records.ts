@@ -54,6 +54,8 @@ export interface FollowOptions {
 
 /** So many chunks beyond those that can run are looked at: pods end and begin between two looks. */
 const AHEAD = 4;
+/** Results of a chunk that are fetched at once. */
+const DOWNLOADS = 4;
 
 /**
  * Takes an attempt's records as they come, until its Job is over and all were read, or nobody waits for any of it.
@@ -127,40 +129,57 @@ const wordsOf = (view: JobView | undefined) => (view === undefined || view.isOve
 
 /** @returns the place of the first record that is not there yet */
 async function takeRecords(
-  { store, waiting, onSpoilt, log, signal }: FollowOptions,
+  options: FollowOptions,
   batch: string,
   attempt: number,
   chunk: number,
   ids: readonly string[],
   from: number,
 ): Promise<number> {
+  const { store, waiting, signal } = options;
   const index = recordIndex(attempt, chunk);
   let next = from;
+  let under: Promise<void>[] = [];
+  const flush = async (): Promise<void> => {
+    const outcomes = await Promise.allSettled(under);
+    under = [];
+    const failed = outcomes.find((outcome) => outcome.status === "rejected");
+    if (failed !== undefined) throw failed.reason;
+  };
   const range = from === 0 ? {} : { after: doneKey(batch, index, from - 1) };
   for await (const { key } of store.list(donePrefix(batch, index), range, { signal })) {
     if (key !== doneKey(batch, index, next)) break; // of another's making
     const one = waiting.get(ids[next] ?? "");
-    if (one !== undefined) {
-      try {
-        const bytes = await store.getBytes(key, { maxBytes: MOST_BYTES }, { signal });
-        const record = recordOf(one.job).parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
-        if (record.status === "failed" && record.error.code === "storage-damaged") {
-          onSpoilt(one.job, errorOf(record));
-        } else {
-          await settle(store, batch, record, one, AbortSignal.any([signal, one.signal]));
-          waiting.delete(one.job.itemId);
-        }
-      } catch (thrown) {
-        signal.throwIfAborted();
-        const isGivenUp = one.signal.aborted;
-        if (!isGivenUp && !isAboutContent(thrown)) throw thrown;
-        // The record says one thing and the store has another, or nothing: as good as not done. The next attempt does it.
-        log.warn({ batch, item: one.job.itemId, err: thrown }, "a result is not taken");
-      }
-    }
+    if (one !== undefined) under.push(takeRecord(options, batch, key, one));
     next++;
+    if (under.length >= DOWNLOADS) await flush();
   }
+  await flush();
   return next;
+}
+
+async function takeRecord(
+  { store, waiting, onSpoilt, log, signal }: FollowOptions,
+  batch: string,
+  key: string,
+  one: Waiting,
+): Promise<void> {
+  try {
+    const bytes = await store.getBytes(key, { maxBytes: MOST_BYTES }, { signal });
+    const record = recordOf(one.job).parse(JSON.parse(Buffer.from(bytes).toString("utf8")));
+    if (record.status === "failed" && record.error.code === "storage-damaged") {
+      onSpoilt(one.job, errorOf(record));
+      return;
+    }
+    await settle(store, batch, record, one, AbortSignal.any([signal, one.signal]));
+    waiting.delete(one.job.itemId);
+  } catch (thrown) {
+    signal.throwIfAborted();
+    const isGivenUp = one.signal.aborted;
+    if (!isGivenUp && !isAboutContent(thrown)) throw thrown;
+    // The record says one thing and the store has another, or nothing: as good as not done. The next attempt does it.
+    log.warn({ batch, item: one.job.itemId, err: thrown }, "a result is not taken");
+  }
 }
 
 /** A record that is this photo's and no other's. */

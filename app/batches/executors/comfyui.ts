@@ -149,10 +149,11 @@ export function createComfyuiExecutor(options: ComfyuiExecutorOptions): Executor
   /** Has a prompt run, unless it is already; says how it ended. */
   async function endingOf(work: Work, id: string): Promise<Ending | "lost"> {
     const { job, form, facts: photo, format, declarations, sourceHash, signal } = work;
+    // The queue first: what ends in between is in the history then.
+    early ??= new Set((await asked(() => server.open(signal), signal)).map((prompt) => prompt.id));
     const before = await asked(() => server.ending(id, signal), signal);
     if (before?.kind === "done") return before;
     if (before !== undefined) await asked(() => server.forget(id, signal), signal); // an earlier attempt's end
-    early ??= new Set((await asked(() => server.open(signal), signal)).map((prompt) => prompt.id));
     const isThere = early.delete(id);
     let isOurs = false;
     mine.add(id);

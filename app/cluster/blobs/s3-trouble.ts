@@ -72,6 +72,7 @@ export function s3Trouble({ place, doing, status, code, message, retryAfterMs }:
     case "XAmzContentSHA256Mismatch":
     case "XAmzContentChecksumMismatch":
     case "IncompleteBody":
+    case "InvalidRange":
       return damaged(place, detail.detail);
     case "QuotaExceeded":
     case "InsufficientCapacity":

@@ -163,7 +163,10 @@ export function createBlobStore(wire: Wire, patience: Patience): BlobStore {
       throw isStored ? error : new StoreTrouble(error, again);
     }
     async function attempt(): Promise<void> {
-      const reading = await wire.read(key, offset, signal);
+      const reading = await wire.read(key, offset, signal).catch(async (error: unknown) => {
+        if (isDamaged(wire.judge(error, "read"))) await restart(); // it ends before where we were
+        throw error;
+      });
       if (reading === undefined) throw missing(place, key);
       try {
         if (reading.first !== offset || (offset > 0 && !isSame(reading, tag, sha256))) await restart();

@@ -129,6 +129,7 @@ describe("what is wrong, in words", () => {
     expect(said(403, "SignatureDoesNotMatch")[1]).toBe("The bucket photos does not know this key.");
     expect(said(403, "RequestTimeTooSkewed")[1]).toContain("clock of this computer is wrong");
     expect(said(400, "BadDigest")).toEqual(["storage-damaged", expect.any(String), "later"]);
+    expect(said(416, "InvalidRange")).toEqual(["storage-damaged", expect.any(String), "later"]);
     expect(said(403, "QuotaExceeded")).toEqual(["storage-denied", "The bucket photos is full.", "never"]);
     expect(said(301, "PermanentRedirect")[1]).toBe("The bucket photos is in another region.");
     expect(said(503, "SlowDown")).toEqual([

@@ -181,6 +181,7 @@ export function statusTrouble(
     );
     return new StoreTrouble(failure, "never");
   }
+  if (status === 416) return damaged(place, detail.detail); // shorter than it was when it was begun to be read
   if (status === 507) return new StoreTrouble(storageFull(place, detail), "never");
   if (status === 429 || status === 503) {
     const failure = new AutochromeError(

@@ -1,6 +1,6 @@
 import { expect, test } from "vitest";
-import { cancelJob, deleteOrphans, findJobs, submitJob, suspendJob } from "./jobs.ts";
-import { JOBS, SECRETS, status, submissionFor, useBench } from "./testing.ts";
+import { cancelJob, deleteOrphans, findJobs, renewKey, submitJob, suspendJob, untilStopped } from "./jobs.ts";
+import { JOBS, PODS, SECRETS, status, submissionFor, useBench } from "./testing.ts";
 
 const bench = useBench();
 const NAME = "autochrome-01jabc-1";
@@ -51,6 +51,47 @@ test("a crash between Job and Secret is made good by submitting again", async ()
   bench.api.mischief = () => undefined;
   expect(await submitJob(cluster, submissionFor(), STORE)).toMatchObject({ created: false });
   expect(bench.api.things.has(`${SECRETS}/${NAME}`)).toBe(true);
+});
+
+test("a Job that goes on gets its Secret anew; one that is over, or gone, gets none", async () => {
+  const cluster = await bench.connect();
+  expect(await renewKey(cluster, submissionFor(), STORE)).toBe(false);
+  const { uid } = await submitJob(cluster, submissionFor(), STORE);
+  bench.api.things.delete(`${SECRETS}/${NAME}`);
+  expect(await renewKey(cluster, submissionFor(), "new grant")).toBe(true);
+  expect(bench.api.things.get(`${SECRETS}/${NAME}`)).toMatchObject({
+    ...{ stringData: { store: "new grant" }, metadata: { ownerReferences: [{ uid }] } },
+  });
+  const job = bench.api.things.get(`${JOBS}/${NAME}`) as { metadata: object };
+  const over = { status: { conditions: [{ type: "Complete", status: "True" }] } };
+  bench.api.things.set(`${JOBS}/${NAME}`, { ...job, ...over });
+  bench.api.things.delete(`${SECRETS}/${NAME}`);
+  expect(await renewKey(cluster, submissionFor(), STORE)).toBe(false);
+  expect(bench.api.things.has(`${SECRETS}/${NAME}`)).toBe(false);
+});
+
+test("pods are waited for until none of the batch runs; who may not see them is not held up", async () => {
+  const cluster = await bench.connect();
+  const pod = (batch: string, phase: string) => ({
+    metadata: {
+      name: "pod",
+      labels: { "app.kubernetes.io/name": "autochrome", "autochrome.io/batch": batch },
+    },
+    status: { phase },
+  });
+  bench.api.things.set(`${PODS}/other`, pod("another", "Running"));
+  bench.api.things.set(`${PODS}/done`, pod("01jabc", "Succeeded"));
+  bench.api.things.set(`${PODS}/ending`, pod("01jabc", "Running"));
+  let looks = 0;
+  bench.api.mischief = ({ path }) => {
+    if (path === PODS && ++looks === 3) bench.api.things.delete(`${PODS}/ending`);
+    return undefined;
+  };
+  await untilStopped(cluster, "01jabc");
+  expect(looks).toBe(3);
+  bench.api.things.set(`${PODS}/ending`, pod("01jabc", "Running"));
+  bench.api.mischief = () => status(403, "Forbidden", "no");
+  await untilStopped(cluster, "01jabc");
 });
 
 test("a Secret that an earlier Job of the name left gets this Job as its owner", async () => {

@@ -27,12 +27,12 @@ export async function clusterCheck(output: Output): Promise<number> {
  * storage for so many days. Without a kubeconfig, as in the cluster itself, only files.
  */
 export async function clusterClean(
-  flags: { readonly days: number; readonly library?: string },
+  flags: { readonly olderThanDays: number; readonly library?: string },
   output: Output,
 ): Promise<number> {
   const engine = createEngine({ library: flags.library });
   const { config } = engine;
-  const olderThanMs = flags.days * 24 * 3_600_000;
+  const olderThanMs = flags.olderThanDays * 24 * 3_600_000;
   const cluster = await clusterOf(config, 3).catch((thrown: unknown) => {
     if (thrown instanceof AutochromeError && thrown.code === "usage") return undefined;
     throw thrown;

@@ -1,1 +1,0 @@
-export { WelcomeRoom } from "./room.tsx";

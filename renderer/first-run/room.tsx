@@ -1,3 +1,0 @@
-export function WelcomeRoom() {
-  return null;
-}

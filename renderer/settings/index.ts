@@ -1,1 +1,0 @@
-export { SettingsRoom } from "./room.tsx";

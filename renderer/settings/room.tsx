@@ -1,3 +1,0 @@
-export function SettingsRoom() {
-  return null;
-}

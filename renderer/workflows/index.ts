@@ -1,1 +1,0 @@
-export { WorkflowsRoom } from "./room.tsx";

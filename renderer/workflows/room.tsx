@@ -1,3 +1,0 @@
-export function WorkflowsRoom() {
-  return null;
-}
