@@ -1,5 +1,5 @@
 // An engine that is none: it answers the window with made-up libraries of any size, so that the window alone can be looked
-// at and measured. Photos are the samples of the demo, in black and white; their colours are what was "made" of them.
+// at and measured. Photos are the samples of the demo; tinted ones stand for what was made of them.
 //
 // Owns: nothing but memory. Must never: be used where the real engine can be, or be trusted about what the engine does.
 import { createHash } from "node:crypto";
@@ -283,7 +283,12 @@ async function readSamples(): Promise<Sample[]> {
   return Promise.all(
     names.map(async (name) => {
       const image = sharp(await readFile(join(SAMPLES, name))).resize(512, 512, { fit: "inside" });
-      const colour = await image.clone().webp().toBuffer({ resolveWithObject: true });
+      const colour = await image
+        .clone()
+        .toColourspace("srgb")
+        .tint("#d9a066")
+        .webp()
+        .toBuffer({ resolveWithObject: true });
       const grey = await image.clone().greyscale().webp().toBuffer();
       const small = await sharp(grey)
         .resize(100, 100, { fit: "inside" })

@@ -94,9 +94,9 @@ function Badge({ icon, kind, t }: { readonly icon: IconName; readonly kind: stri
 
 /** The blurred picture, and the sharp one over it when it has come. */
 function Picture({ card, version }: { readonly card: PhotoCard; readonly version: string | undefined }) {
-  const [state, setState] = useState<"waiting" | "there" | "broken">("waiting");
-  const blur = useBlur(state === "waiting" ? card.blur : undefined);
-  if (state === "broken") {
+  const [isBroken, setBroken] = useState(false);
+  const blur = useBlur(card.blur);
+  if (isBroken) {
     return (
       <span className="lib-cell-broken">
         <Icon name="photos" size={28} />
@@ -104,20 +104,16 @@ function Picture({ card, version }: { readonly card: PhotoCard; readonly version
     );
   }
   return (
-    <>
-      {blur === undefined ? null : (
-        <span className="lib-cell-blur" style={{ backgroundImage: `url("${blur}")` }} />
-      )}
-      <img
-        alt=""
-        src={version === undefined ? pictures.thumbnail(card.id) : pictures.versionThumbnail(version)}
-        loading="lazy"
-        decoding="async"
-        fetchPriority="low"
-        draggable={false}
-        onLoad={() => setState("there")}
-        onError={() => setState("broken")}
-      />
-    </>
+    <img
+      alt=""
+      // Behind the picture until it is painted, which is some time after it was loaded.
+      style={blur === undefined ? undefined : { backgroundImage: `url("${blur}")` }}
+      src={version === undefined ? pictures.thumbnail(card.id) : pictures.versionThumbnail(version)}
+      loading="lazy"
+      decoding="async"
+      fetchPriority="low"
+      draggable={false}
+      onError={() => setBroken(true)}
+    />
   );
 }

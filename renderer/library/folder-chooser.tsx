@@ -25,6 +25,10 @@ export function FolderWalk({ path, onChange, label }: FolderChooserProps) {
   useEffect(() => {
     if (path === "" && data !== undefined) onChange(data.path);
   }, [path, data, onChange]);
+  function goTyped(): void {
+    if (typed !== undefined && typed.trim() !== here) onChange(typed.trim());
+    setTyped(undefined);
+  }
   return (
     <div className="field">
       <label htmlFor={id}>{label}</label>
@@ -41,14 +45,11 @@ export function FolderWalk({ path, onChange, label }: FolderChooserProps) {
           spellCheck={false}
           value={typed ?? here}
           onChange={(event) => setTyped(event.target.value)}
-          onBlur={() => {
-            if (typed !== undefined && typed !== here) onChange(typed.trim());
-            setTyped(undefined);
-          }}
+          onBlur={goTyped}
           onKeyDown={(event) => {
             if (event.key !== "Enter") return;
             event.preventDefault();
-            event.currentTarget.blur();
+            goTyped();
           }}
         />
       </div>
