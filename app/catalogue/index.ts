@@ -26,9 +26,9 @@ export {
 export { type Card, readCards } from "./cards.ts";
 export type { Database } from "./database.ts";
 export { copyPathsOf, editPhoto, lastFailure, type PhotoEdit, removePhoto } from "./edit.ts";
-export { fillBatch } from "./fill.ts";
 export { type ImportEvent, type ImportOptions, type ImportResult, importPhotos } from "./import.ts";
 export { checkLibrary, type LibraryFinding } from "./inspect.ts";
+export { cancelBatch, cancelLeftOver, fillBatch } from "./large-batches.ts";
 export {
   countDecades,
   countSmart,

@@ -310,9 +310,15 @@ function moveToEnd(db: Database, batchId: string, itemId: string): void {
 /**
  * Pauses, resumes or cancels a batch. Paused: what runs is finished, nothing new begins. Cancelled: what waits is
  * cancelled now; the process that runs the rest sees it and stops.
+ * @param how `leavesItems`: the caller cancels what waits
  * @throws AutochromeError "not-found", or "usage" where the batch's state does not allow it
  */
-export function setBatchState(db: Database, id: string, wanted: "active" | "paused" | "cancelled"): Batch {
+export function setBatchState(
+  db: Database,
+  id: string,
+  wanted: "active" | "paused" | "cancelled",
+  { leavesItems = false } = {},
+): Batch {
   return db.transaction(() => {
     const batch = getBatch(db, id);
     if (batch.state !== "active" && batch.state !== "paused") {
@@ -325,7 +331,7 @@ export function setBatchState(db: Database, id: string, wanted: "active" | "paus
       );
     }
     db.run(db.build.updateTable("batch").set({ state: wanted }).where("id", "=", id));
-    if (wanted === "cancelled") {
+    if (wanted === "cancelled" && !leavesItems) {
       db.run(
         db.build
           .updateTable("batch_item")

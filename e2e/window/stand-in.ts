@@ -285,8 +285,9 @@ async function readSamples(): Promise<Sample[]> {
       const image = sharp(await readFile(join(SAMPLES, name))).resize(512, 512, { fit: "inside" });
       const colour = await image
         .clone()
-        .toColourspace("srgb")
+        .pipelineColourspace("srgb") // samples are of one channel
         .tint("#d9a066")
+        .toColourspace("srgb")
         .webp()
         .toBuffer({ resolveWithObject: true });
       const grey = await image.clone().greyscale().webp().toBuffer();

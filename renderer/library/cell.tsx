@@ -1,12 +1,12 @@
 // One photo in the grid: its picture, what state it is in, its name for those who hear it.
 // Must never: handle clicks and keys; the grid does, for all cells at once.
 import type { TFunction } from "i18next";
-import { memo, useState } from "react";
+import { memo, useMemo, useState } from "react";
 import { type PhotoCard, pictures } from "../../app/api/library/contract.ts";
 import { Icon, type IconName } from "../style/index.ts";
 import { colourOf, useBlur } from "./blur.ts";
 import { useCard } from "./cards.ts";
-import { useIsFlying } from "./flight.ts";
+import { useWasSeen } from "./flight.ts";
 import { cellName, titleOf } from "./naming.ts";
 
 const BADGES: Partial<Record<PhotoCard["state"], IconName>> = {
@@ -38,9 +38,11 @@ export interface CellProps {
 export const Cell = memo(function Cell(props: CellProps) {
   const { photo, at, count, left, width, isChosen, isCurrent, t, language } = props;
   const card = useCard(photo);
-  const isFlying = useIsFlying();
-  const [wasSeen, setSeen] = useState(!isFlying);
-  if (!isFlying && !wasSeen) setSeen(true);
+  const wasSeen = useWasSeen();
+  const name = useMemo(
+    () => (card === undefined ? t("library.loadingPhoto") : cellName(card, t, language)),
+    [card, t, language],
+  );
   return (
     <div
       id={cellId(photo)}
@@ -50,7 +52,7 @@ export const Cell = memo(function Cell(props: CellProps) {
       aria-selected={isChosen}
       aria-setsize={count}
       aria-posinset={at + 1}
-      aria-label={card === undefined ? t("library.loadingPhoto") : cellName(card, t, language)}
+      aria-label={name}
       data-at={at}
       {...(isCurrent ? { "data-current": "" } : {})}
       style={{ left, width, backgroundColor: card?.blur === undefined ? undefined : colourOf(card.blur) }}

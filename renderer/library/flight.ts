@@ -1,5 +1,5 @@
 // Whether the grid is passing too fast for anything to be seen: pictures are not asked for then, placeholders are enough.
-import { useSyncExternalStore } from "react";
+import { useRef, useSyncExternalStore } from "react";
 
 /** Pixels a millisecond: three screens a second. */
 const FAST = 3;
@@ -26,12 +26,16 @@ export function noteScroll(top: number, now: number): void {
   set(speed > FAST);
 }
 
-export function useIsFlying(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => isFlying,
-  );
+function subscribe(listener: () => void): () => void {
+  listeners.add(listener);
+  return () => listeners.delete(listener);
+}
+
+/** Whether there was time to see this: false as long as it only flies past; once true it stays so. */
+export function useWasSeen(): boolean {
+  const wasSeen = useRef(false);
+  return useSyncExternalStore(subscribe, () => {
+    wasSeen.current ||= !isFlying;
+    return wasSeen.current;
+  });
 }

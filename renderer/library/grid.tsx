@@ -124,10 +124,6 @@ export function Grid({ layout, query, rowHeight, onOpen }: GridProps) {
     showPhoto(next);
   }
 
-  const atOf = (target: EventTarget): number | undefined => {
-    const cell = target instanceof Element ? target.closest<HTMLElement>("[data-at]") : null;
-    return cell === null ? undefined : Number(cell.dataset.at);
-  };
   function onClick(event: MouseEvent): void {
     const at = atOf(event.target);
     if (at !== undefined) choose(at, gestureOf(event));
@@ -145,6 +141,7 @@ export function Grid({ layout, query, rowHeight, onOpen }: GridProps) {
     startPhotoDrag(event, t("library.photos", { count: selection.ids.has(id) ? selection.ids.size : 1 }));
   }
 
+  useHover(ids, flip.hover);
   const band = useRubberBand(scroller, rows, ids, MARGIN);
   const isCurrentShown =
     current !== undefined && items.some(({ index }) => hasPhoto(rows, ids, index, current));
@@ -168,8 +165,6 @@ export function Grid({ layout, query, rowHeight, onOpen }: GridProps) {
         onContextMenu={onContextMenu}
         onDragStart={onDragStart}
         onPointerDown={band.onPointerDown}
-        onPointerOver={(event) => flip.hover(ids[atOf(event.target) ?? -1])}
-        onPointerLeave={() => flip.hover(undefined)}
         onScroll={(event) => {
           const { scrollTop } = event.currentTarget;
           noteScroll(scrollTop, event.timeStamp);
@@ -197,6 +192,21 @@ export function Grid({ layout, query, rowHeight, onOpen }: GridProps) {
       <Scrubber scroller={scroller} rows={rows} headings={layout.headings} />
     </div>
   );
+}
+
+/** Place of the photo that an event is about. */
+function atOf(target: EventTarget | null): number | undefined {
+  const cell = target instanceof Element ? target.closest<HTMLElement>("[data-at]") : null;
+  return cell === null ? undefined : Number(cell.dataset.at);
+}
+
+/** Heard by the window, since turning a photo over takes away what the pointer is on, and nobody is told of its leaving. */
+function useHover(ids: readonly string[], hover: (photo: string | undefined) => void): void {
+  useEffect(() => {
+    const onOver = (event: PointerEvent) => hover(ids[atOf(event.target) ?? -1]);
+    window.addEventListener("pointerover", onOver);
+    return () => window.removeEventListener("pointerover", onOver);
+  }, [ids, hover]);
 }
 
 interface RowProps {

@@ -8,12 +8,23 @@ export function dateWords(takenAt: string, language: string): string {
   const date = new Date(Date.UTC(2000, Number(month ?? 1) - 1, Number(day ?? 1)));
   date.setUTCFullYear(Number(year));
   if (Number.isNaN(date.getTime())) return takenAt;
-  return new Intl.DateTimeFormat(language, {
+  return formatFor(language, month !== undefined, day !== undefined).format(date);
+}
+
+/** Kept: to make one takes longer than to render a cell. */
+const formats = new Map<string, Intl.DateTimeFormat>();
+function formatFor(language: string, hasMonth: boolean, hasDay: boolean): Intl.DateTimeFormat {
+  const key = `${language} ${hasMonth} ${hasDay}`;
+  const known = formats.get(key);
+  if (known !== undefined) return known;
+  const format = new Intl.DateTimeFormat(language, {
     timeZone: "UTC",
     year: "numeric",
-    ...(month === undefined ? {} : { month: "long" }),
-    ...(day === undefined ? {} : { day: "numeric" }),
-  }).format(date);
+    ...(hasMonth ? { month: "long" } : {}),
+    ...(hasDay ? { day: "numeric" } : {}),
+  });
+  formats.set(key, format);
+  return format;
 }
 
 export const titleOf = ({ title, name }: Pick<PhotoCard, "title" | "name">): string => title || name;

@@ -3,9 +3,17 @@
 // Owns: how a wish becomes a batch in the queue. Must never: run one; that is the conductor's.
 import { z } from "@hono/zod-openapi";
 import { measureMs, type Plan, queueMany } from "../../batches/index.ts";
-import { type BatchItem, getBatch, itemsOf, retryFailed, setBatchState } from "../../catalogue/index.ts";
+import {
+  type BatchItem,
+  cancelBatch,
+  getBatch,
+  itemsOf,
+  retryFailed,
+  setBatchState,
+} from "../../catalogue/index.ts";
 import { badRequest } from "../answers.ts";
 import { type ApiRoutes, endpoint } from "../endpoint.ts";
+import { FRESH, unlessLeft } from "./answering.ts";
 import {
   routes as at,
   batchActionSchema,
@@ -35,7 +43,7 @@ export function batchRoutes(routes: ApiRoutes, desk: Desk): void {
       summary: "Batches that are not over, and the newest others; newest first",
       answers: { 200: { description: "Batches", schema: z.object({ batches: z.array(batchSchema) }) } },
     },
-    (c) => c.json({ batches: conductor.list() }),
+    (c) => c.json({ batches: conductor.list() }, 200, FRESH),
   );
 
   endpoint(
@@ -47,26 +55,26 @@ export function batchRoutes(routes: ApiRoutes, desk: Desk): void {
       body: batchRequestSchema,
       answers: { 200: facts, 400: "Not understood, or no photos", 404: "A photo, album or workflow is gone" },
     },
-    async (c, { body }) => {
-      const { signal } = c.req.raw;
-      const photos = await chosenPhotos(library, body, signal);
-      const { plan, choose, said } = await doors.planFor(wishOf(body));
-      const say = (text: string) => desk.log.info({ text }, "where a batch runs");
-      const executor = await doors.placeFor(body.on, plan, UNTIMED, say);
-      await conductor.executorAt(executor); // what is not set up is told before anything is queued
-      if (said.length > 0) desk.log.info({ said }, "a plan was changed");
-      const how = { executor, priority: 0, workflow: body.workflow };
-      const { id } = await queueMany(library, photos, plan, how, choose, signal);
-      conductor.wake(id);
-      events.publish({ type: "photos", ids: photos });
-      return c.json(conductor.facts(id));
-    },
+    (c, { body }) =>
+      unlessLeft(c, async (signal) => {
+        const photos = await chosenPhotos(library, body, signal);
+        const { plan, choose, said } = await doors.planFor(wishOf(body));
+        const say = (text: string) => desk.log.info({ text }, "where a batch runs");
+        const executor = await doors.placeFor(body.on, plan, UNTIMED, say);
+        await conductor.executorAt(executor); // what is not set up is told before anything is queued
+        if (said.length > 0) desk.log.info({ said }, "a plan was changed");
+        const how = { executor, priority: 0, workflow: body.workflow };
+        const { id } = await queueMany(library, photos, plan, how, choose, signal);
+        conductor.wake(id);
+        events.publish({ type: "photos", ids: photos });
+        return c.json(conductor.facts(id), 200, FRESH);
+      }),
   );
 
   endpoint(
     routes,
     { ...at.batch, tag, summary: "One batch", answers: { 200: facts, 404: "It is not there" } },
-    (c, { param }) => c.json(conductor.facts(param("id"))),
+    (c, { param }) => c.json(conductor.facts(param("id")), 200, FRESH),
   );
 
   endpoint(
@@ -92,10 +100,14 @@ export function batchRoutes(routes: ApiRoutes, desk: Desk): void {
       const { id } = getBatch(db, param("id"));
       const items = itemsOf(db, id, { state, after, limit });
       const last = items.length === limit ? items.at(-1) : undefined;
-      return c.json({
-        items: items.map(itemOf),
-        ...(last === undefined ? {} : { next: String(last.position) }),
-      });
+      return c.json(
+        {
+          items: items.map(itemOf),
+          ...(last === undefined ? {} : { next: String(last.position) }),
+        },
+        200,
+        FRESH,
+      );
     },
   );
 
@@ -107,21 +119,21 @@ export function batchRoutes(routes: ApiRoutes, desk: Desk): void {
       summary: "Pauses, resumes or cancels a batch, or tries its failed photos again",
       answers: { 200: facts, 400: "The batch is over", 404: "It is not there" },
     },
-    (c, { param }) => {
+    async (c, { param }) => {
       const id = param("id");
       const action = batchActionSchema.safeParse(param("action")).data;
       if (action === undefined) throw badRequest(`A batch cannot be told to "${param("action")}".`);
-      change(id, action);
+      await change(id, action);
       conductor.wake(id);
       events.publish({ type: "photos" });
-      return c.json(conductor.facts(id));
+      return c.json(conductor.facts(id), 200, FRESH);
     },
   );
 
-  function change(id: string, action: z.infer<typeof batchActionSchema>): void {
-    if (action === "retry") return void retryFailed(db, id);
-    const wanted = { pause: "paused", resume: "active", cancel: "cancelled" } as const;
-    setBatchState(db, id, wanted[action]);
+  async function change(id: string, action: z.infer<typeof batchActionSchema>): Promise<void> {
+    if (action === "cancel") await cancelBatch(db, id);
+    else if (action === "retry") retryFailed(db, id);
+    else setBatchState(db, id, action === "pause" ? "paused" : "active");
   }
 
   const measured = new Map<string, Promise<number | undefined>>();
@@ -170,12 +182,16 @@ export function batchRoutes(routes: ApiRoutes, desk: Desk): void {
       // With a GPU it is not the network that takes the time.
       const ms = used?.device === "cpu" && photos > 0 ? await msPerPhoto(plan) : undefined;
       const each = choose === undefined ? plan.variants.length : 1;
-      return c.json({
-        on: place,
-        device: used?.device ?? executor.device,
-        sentence: said.join(" "),
-        ...(ms === undefined ? {} : { remainingMs: Math.round(ms * photos * each) }),
-      });
+      return c.json(
+        {
+          on: place,
+          device: used?.device ?? executor.device,
+          sentence: said.join(" "),
+          ...(ms === undefined ? {} : { remainingMs: Math.round(ms * photos * each) }),
+        },
+        200,
+        FRESH,
+      );
     },
   );
 }

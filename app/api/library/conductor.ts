@@ -7,6 +7,7 @@ import { type Executor, isOwnerAlive, ownerName, runBatch } from "../../batches/
 import {
   type Batch,
   type Counts,
+  cancelLeftOver,
   countBatches,
   countItems,
   extendLeases,
@@ -230,6 +231,9 @@ export function createConductor(options: ConductorOptions): Conductor {
 
   const timer = setInterval(look, options.lookEveryMs ?? LOOK_MS).unref();
   releaseDead(db, remembered(isOwnerAlive), Date.now());
+  const sweeping = cancelLeftOver(db).catch((thrown: unknown) => {
+    log.warn({ error: toErrorRecord(thrown) }, "a batch could not be cancelled to its end");
+  });
   look();
 
   return {
@@ -259,6 +263,7 @@ export function createConductor(options: ConductorOptions): Conductor {
       clearInterval(timer);
       for (const { stop } of running.values()) stop.abort();
       await Promise.allSettled([...running.values()].map(({ over }) => over));
+      await sweeping;
       telling.end();
     },
   };

@@ -4,6 +4,7 @@ import { basename } from "node:path";
 import { exportPhotos } from "../../batches/index.ts";
 import { getPhoto, type Photo } from "../../catalogue/index.ts";
 import { type ApiRoutes, endpoint } from "../endpoint.ts";
+import { FRESH } from "./answering.ts";
 import { requireLocal, requireOutside } from "./computer-paths.ts";
 import { routes as at, exportRequestSchema, startedSchema } from "./contract.ts";
 import type { Desk, JobReport } from "./desk.ts";
@@ -57,7 +58,7 @@ export function exportRoutes(routes: ApiRoutes, desk: Desk): void {
         });
         return { output: out };
       });
-      return c.json({ job });
+      return c.json({ job }, 200, FRESH);
     },
   );
 

@@ -6,6 +6,7 @@ import { z } from "@hono/zod-openapi";
 import { type Logger, newId, toErrorRecord } from "../../kernel/index.ts";
 import { notFound } from "../answers.ts";
 import { type ApiRoutes, endpoint } from "../endpoint.ts";
+import { FRESH } from "./answering.ts";
 import { routes as at, type JobFacts, jobSchema } from "./contract.ts";
 import type { Desk, EventBus, JobReport, Jobs } from "./desk.ts";
 import { problemOf } from "./problems.ts";
@@ -92,7 +93,7 @@ export function jobRoutes(routes: ApiRoutes, { jobs }: Pick<Desk, "jobs">): void
       summary: "Imports, exports and the like, newest first, also those that are over",
       answers: { 200: { description: "Jobs", schema: z.object({ jobs: z.array(jobSchema) }) } },
     },
-    (c) => c.json({ jobs: jobs.list() }),
+    (c) => c.json({ jobs: jobs.list() }, 200, FRESH),
   );
   endpoint(
     routes,

@@ -37,7 +37,7 @@ const EN: ReportWords = {
   photos: (count) => (count === 1 ? "1 photo" : `${count} photos`),
   counts: (accepted, rejected, undecided) =>
     `${accepted} accepted, ${rejected} rejected, ${undecided} not decided`,
-  madeAt: (date, program) => `Made on ${date} with ${program}`,
+  madeAt: (date, program) => `Made on ${date} with ${program}.`,
   noPicture: "The picture could not be read.",
   about: "The colours were added by a program. They are plausible, not known.",
 };
@@ -57,7 +57,7 @@ const ZH: ReportWords = {
   photos: (count) => `${count} 张照片`,
   counts: (accepted, rejected, undecided) =>
     `已接受 ${accepted} 张，已拒绝 ${rejected} 张，未决定 ${undecided} 张`,
-  madeAt: (date, program) => `${date}，由 ${program} 生成`,
+  madeAt: (date, program) => `${date}，由 ${program} 生成。`,
   noPicture: "无法读取这张图片。",
   about: "颜色由程序添加，只是合理的推测，并非真实记录。",
 };

@@ -117,7 +117,7 @@ function headOf(
 <header>
 <h1>${textOf(name)}</h1>
 ${note === "" ? "" : `<p class="note">${textOf(note)}</p>\n`}<p>${escaped(words.photos(photos))} · ${escaped(words.counts(accepted, rejected, undecided))}</p>
-<p class="small">${escaped(words.madeAt(today, SOFTWARE))}. ${escaped(words.about)}</p>
+<p class="small">${escaped(words.madeAt(today, SOFTWARE))} ${escaped(words.about)}</p>
 </header>
 <main>
 `;

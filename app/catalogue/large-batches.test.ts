@@ -1,7 +1,16 @@
 import { afterEach, beforeEach, expect, it } from "vitest";
-import { fillBatch } from "./fill.ts";
+import { cancelBatch, cancelLeftOver, fillBatch } from "./large-batches.ts";
 import { type Library, openLibrary } from "./library.ts";
-import { claimItem, listBatches, listItems, type NewItem, setBatchState } from "./queue.ts";
+import {
+  claimItem,
+  countItems,
+  createBatch,
+  listBatches,
+  listItems,
+  type NewItem,
+  releaseItem,
+  setBatchState,
+} from "./queue.ts";
 
 let library: Library;
 beforeEach(async () => {
@@ -60,4 +69,32 @@ it("ends where somebody cancels it meanwhile", async () => {
   }
   await expect(fillBatch(db, how, items())).rejects.toMatchObject({ code: "usage" });
   expect(claim()).toBeUndefined();
+});
+
+it("cancels a batch of any size: nothing can be claimed from the first moment on", async () => {
+  const { db } = library;
+  const { id } = createBatch(
+    db,
+    how,
+    Array.from({ length: 700 }, (_, number) => item(number)),
+  );
+  const running = claim();
+  const over = cancelBatch(db, id);
+  expect(claim()).toBeUndefined();
+  await over;
+  expect(countItems(db, id)).toEqual({ queued: 0, running: 1, done: 0, failed: 0, cancelled: 699 });
+  if (running !== undefined) releaseItem(db, running, "somebody");
+  expect(countItems(db, id).cancelled).toBe(700);
+  await expect(cancelBatch(db, id)).rejects.toMatchObject({ code: "usage" });
+});
+
+it("goes on with a cancelling that was cut off", async () => {
+  const { db } = library;
+  const { id } = createBatch(db, how, [item(1), item(2)]);
+  const other = createBatch(db, how, [item(3)]);
+  setBatchState(db, id, "cancelled", { leavesItems: true });
+  expect(countItems(db, id).queued).toBe(2);
+  await cancelLeftOver(db);
+  expect(countItems(db, id)).toMatchObject({ queued: 0, cancelled: 2 });
+  expect(countItems(db, other.id).queued).toBe(1);
 });
