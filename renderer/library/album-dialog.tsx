@@ -68,8 +68,8 @@ export function AlbumDialog({ albums, photos, onClose }: AlbumDialogProps) {
               </span>
             </Command.Item>
           ) : null}
-          {!isNew && albums.length === 0 ? <p className="lib-none">{t("library.typeAlbum")}</p> : null}
         </Command.List>
+        {!isNew && albums.length === 0 ? <p className="lib-none">{t("library.typeAlbum")}</p> : null}
       </Command>
     </Dialog>
   );
