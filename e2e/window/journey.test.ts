@@ -79,7 +79,7 @@ describe.skipIf(missing)(`the window${missing === undefined ? "" : ` (skipped: $
     await page.keyboard.press("Control+3");
     await page.getByText("Finished").waitFor(LONG);
     await page.getByRole("button", { name: "Photos" }).click();
-    expect(await page.getByRole("listitem").filter({ hasText: "Done" }).count()).toBe(7);
+    await expect.poll(() => page.getByRole("listitem").filter({ hasText: "Done" }).count(), LONG).toBe(7);
     await expectAccessible(page);
 
     await page.keyboard.press("Control+1");
@@ -100,7 +100,7 @@ describe.skipIf(missing)(`the window${missing === undefined ? "" : ` (skipped: $
     await page.getByText(/Undone/).waitFor(LONG);
     await page.getByText("Undecided").waitFor(LONG);
     await page.keyboard.press("ArrowLeft");
-    expect(await page.getByRole("heading", { level: 1 }).textContent()).toBe(first);
+    await expect.poll(() => page.getByRole("heading", { level: 1 }).textContent(), LONG).toBe(first);
     await page.getByText("Accepted").waitFor(LONG);
 
     expect(await hashesBelow(SAMPLES)).toEqual(before);
