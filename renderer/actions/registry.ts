@@ -1,7 +1,8 @@
 // Everything that can be done, in one list: menus, keys, buttons and the command palette all read it.
 //
 // Owns: which actions there are now and which keys call them. Must never: do an action's work.
-import { useEffect, useSyncExternalStore } from "react";
+import { useEffect } from "react";
+import { createStore, useStore } from "../store.ts";
 
 export interface Action {
   /** "review.accept": the key of its name in the words is actions.review.accept. */
@@ -19,18 +20,18 @@ export interface Action {
 
 /** The youngest registration of an id counts: a view's own action stands in front of the frame's. */
 const stack: Action[] = [];
-let snapshot: readonly Action[] = [];
+const actions = createStore<readonly Action[]>([]);
 let ownKeys: Readonly<Record<string, readonly string[]>> = {};
-const listeners = new Set<() => void>();
 
 function changed(): void {
   const known = new Map<string, Action>();
   for (const action of stack) known.set(action.id, action);
-  snapshot = [...known.values()].map((action) => ({
-    ...action,
-    keys: ownKeys[action.id] ?? action.keys ?? [],
-  }));
-  for (const listener of listeners) listener();
+  actions.set(
+    [...known.values()].map((action) => ({
+      ...action,
+      keys: ownKeys[action.id] ?? action.keys ?? [],
+    })),
+  );
 }
 
 export function registerActions(actions: readonly Action[]): () => void {
@@ -52,17 +53,11 @@ export function useActions(actions: readonly Action[]): void {
 
 /** All that can be done now. */
 export function useAllActions(): readonly Action[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => snapshot,
-  );
+  return useStore(actions);
 }
 
 export function findAction(id: string): Action | undefined {
-  return snapshot.find((action) => action.id === id);
+  return actions.get().find((action) => action.id === id);
 }
 
 /** Does an action if it is there and possible. @returns whether it was */
@@ -108,12 +103,14 @@ export function listenToKeys(): () => void {
   const onKey = (event: KeyboardEvent) => {
     if (event.defaultPrevented || event.isComposing) return;
     const key = keyOf(event);
-    const action = snapshot.findLast(
-      (one) =>
-        one.keys?.includes(key) === true &&
-        (one.isGlobal === true || !isTyping(event.target)) &&
-        one.isPossible?.() !== false,
-    );
+    const action = actions
+      .get()
+      .findLast(
+        (one) =>
+          one.keys?.includes(key) === true &&
+          (one.isGlobal === true || !isTyping(event.target)) &&
+          one.isPossible?.() !== false,
+      );
     if (action === undefined) return;
     // In a dialog or menu only what is global acts: its own keys come first.
     if (

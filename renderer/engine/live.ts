@@ -8,8 +8,8 @@ import {
   type UseQueryResult,
   useQuery,
 } from "@tanstack/react-query";
-import { useSyncExternalStore } from "react";
 import { type BatchFacts, type JobFacts, type LibraryEvent, routes } from "../../app/api/library/contract.ts";
+import { createStore, useStore } from "../store.ts";
 import { type Answers, type Ask, call, EngineError } from "./client.ts";
 
 type Asked = Parameters<typeof call>[0];
@@ -45,20 +45,8 @@ export function refresh(...names: Asked[]): void {
 }
 
 export type Connection = "connecting" | "open" | "lost";
-let connection: Connection = "connecting";
-const connectionListeners = new Set<() => void>();
-function setConnection(next: Connection): void {
-  if (next === connection) return;
-  connection = next;
-  for (const listener of connectionListeners) listener();
-}
-function onConnection(listener: () => void): () => void {
-  connectionListeners.add(listener);
-  return () => connectionListeners.delete(listener);
-}
-export function useConnection(): Connection {
-  return useSyncExternalStore(onConnection, () => connection);
-}
+const connection = createStore<Connection>("connecting");
+export const useConnection = (): Connection => useStore(connection);
 
 const eventListeners = new Set<(event: LibraryEvent) => void>();
 /** Hears every event. @returns ends it */
@@ -71,11 +59,11 @@ export function onEvent(listener: (event: LibraryEvent) => void): () => void {
 export function connect(): void {
   const source = new EventSource(routes.events.path);
   source.onopen = () => {
-    if (connection === "lost") void queryClient.invalidateQueries();
-    setConnection("open");
+    if (connection.get() === "lost") void queryClient.invalidateQueries();
+    connection.set("open");
   };
   source.onerror = () => {
-    setConnection("lost");
+    connection.set("lost");
     if (source.readyState === EventSource.CLOSED) setTimeout(connect, 1000);
   };
   source.onmessage = ({ data }: MessageEvent<string>) => {

@@ -1,26 +1,17 @@
 // Which side of photos the grid shows: the originals or what was made of them. Hovering over one shows its other side.
-import { useCallback, useRef, useState, useSyncExternalStore } from "react";
+import { useCallback, useRef, useState } from "react";
+import { createStore, useStore } from "../store.ts";
 
 const HOVER_MS = 350;
 
-let isColoured = false;
-const listeners = new Set<() => void>();
+const coloured = createStore(false);
 
 /** Turns all photos of the grid over. */
 export function flipAll(): void {
-  isColoured = !isColoured;
-  for (const listener of listeners) listener();
+  coloured.set(!coloured.get());
 }
 
-export function useIsColoured(): boolean {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => isColoured,
-  );
-}
+export const useIsColoured = (): boolean => useStore(coloured);
 
 export interface Flip {
   readonly isColoured: boolean;

@@ -1,8 +1,8 @@
 // What the window remembers: language, theme, keys, panels, the place it was at. Kept by the engine, so that every window has
 // it; a copy in the browser, so that the first picture is right at once. Must never: hold anything about photos.
-import { useSyncExternalStore } from "react";
 import { z } from "zod";
 import { call } from "../engine/client.ts";
+import { createStore, useStore } from "../store.ts";
 import { LANGUAGES } from "../words/index.ts";
 
 const memorySchema = z.object({
@@ -37,35 +37,27 @@ function readCopy(): unknown {
   }
 }
 
-let memory: Memory = memorySchema.parse(readCopy());
-const listeners = new Set<() => void>();
+const memory = createStore<Memory>(memorySchema.parse(readCopy()));
 function set(next: Memory): void {
-  memory = next;
+  memory.set(next);
   try {
     localStorage.setItem(COPY, JSON.stringify(next));
   } catch {
     // A browser that keeps nothing: the engine does.
   }
-  for (const listener of listeners) listener();
 }
 
 /** Fetches what the engine remembers. */
 export async function loadMemory(): Promise<void> {
-  set(memorySchema.parse({ ...memory, ...(await call("windowState")) }));
+  set(memorySchema.parse({ ...memory.get(), ...(await call("windowState")) }));
 }
 
 export function remember(changes: Partial<Memory>): void {
-  set({ ...memory, ...changes });
+  set({ ...memory.get(), ...changes });
   void call("changeWindowState", { body: changes }).catch(() => undefined); // the copy has it until the next time
 }
 
 export function useMemory(): Memory {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => memory,
-  );
+  return useStore(memory);
 }
-export const currentMemory = (): Memory => memory;
+export const currentMemory = (): Memory => memory.get();

@@ -2,8 +2,8 @@
 // Must never: hide an error before it was read: those stay until they are closed.
 
 import i18next from "i18next";
-import { useSyncExternalStore } from "react";
 import { problemFrom } from "../engine/client.ts";
+import { createStore, useStore } from "../store.ts";
 
 export interface Notice {
   readonly id: number;
@@ -14,23 +14,18 @@ export interface Notice {
 }
 
 const DONE_MS = 6000;
-let notices: readonly Notice[] = [];
+const notices = createStore<readonly Notice[]>([]);
 let count = 0;
-const listeners = new Set<() => void>();
-function set(next: readonly Notice[]): void {
-  notices = next;
-  for (const listener of listeners) listener();
-}
 
 export function notify(notice: Omit<Notice, "id">): void {
   const id = ++count;
   // The same trouble twice is told once.
-  const others = notices.filter(({ text, kind }) => kind !== notice.kind || text !== notice.text);
-  set([...others, { ...notice, id }].slice(-4));
+  const others = notices.get().filter(({ text, kind }) => kind !== notice.kind || text !== notice.text);
+  notices.set([...others, { ...notice, id }].slice(-4));
   if (notice.kind === "done") setTimeout(() => dismiss(id), DONE_MS);
 }
 export function dismiss(id: number): void {
-  set(notices.filter((one) => one.id !== id));
+  notices.set(notices.get().filter((one) => one.id !== id));
 }
 
 /** Tells of something that was thrown, in the window's own words where it knows the code. */
@@ -60,11 +55,5 @@ export function wordsForProblem(problem: { code: string; message: string; next: 
 }
 
 export function useNotices(): readonly Notice[] {
-  return useSyncExternalStore(
-    (listener) => {
-      listeners.add(listener);
-      return () => listeners.delete(listener);
-    },
-    () => notices,
-  );
+  return useStore(notices);
 }

@@ -1,6 +1,6 @@
 // Which photos are chosen, for all rooms: the grid chooses, others act on it. Must never: hold more than ids.
-import { useSyncExternalStore } from "react";
 import type { PhotoQuery } from "../../app/api/library/contract.ts";
+import { createStore, useStore } from "../store.ts";
 
 export interface Selection {
   readonly ids: ReadonlySet<string>;
@@ -8,32 +8,26 @@ export interface Selection {
   readonly anchor: string | undefined;
 }
 
-let selection: Selection = { ids: new Set(), anchor: undefined };
+const selection = createStore<Selection>({ ids: new Set(), anchor: undefined });
 /** What the library shows now: what "all" means, and what the review goes through. */
-let shown: { readonly query: PhotoQuery; readonly ids: readonly string[] } = { query: {}, ids: [] };
-const listeners = new Set<() => void>();
-function tellAll(): void {
-  for (const listener of listeners) listener();
+interface Shown {
+  readonly query: PhotoQuery;
+  readonly ids: readonly string[];
 }
-function subscribe(listener: () => void): () => void {
-  listeners.add(listener);
-  return () => listeners.delete(listener);
-}
+const shown = createStore<Shown>({ query: {}, ids: [] });
 
 export function select(ids: Iterable<string>, anchor?: string): void {
-  selection = { ids: new Set(ids), anchor };
-  tellAll();
+  selection.set({ ids: new Set(ids), anchor });
 }
-export const currentSelection = (): Selection => selection;
+export const currentSelection = (): Selection => selection.get();
 export function useSelection(): Selection {
-  return useSyncExternalStore(subscribe, () => selection);
+  return useStore(selection);
 }
 
 export function show(query: PhotoQuery, ids: readonly string[]): void {
-  shown = { query, ids };
-  tellAll();
+  shown.set({ query, ids });
 }
-export const currentlyShown = () => shown;
-export function useShown() {
-  return useSyncExternalStore(subscribe, () => shown);
+export const currentlyShown = (): Shown => shown.get();
+export function useShown(): Shown {
+  return useStore(shown);
 }
